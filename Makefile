@@ -1,0 +1,103 @@
+# The one entrance, for a person and for CI: `make help` lists the targets.
+# Everything is made inside the checkout: packages in .venv/, Rust artefacts in target/.
+# Another Python beside the first: make test PYTHON=python3.13 VENV=.venv-3.13
+
+PYTHON ?= python3
+CARGO ?= cargo
+VENV ?= .venv
+PORT ?= 8000
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+BIN := $(VENV)/bin
+# The interpreter pyo3 builds for, said once so that no two targets disagree and rebuild each other's work.
+export PYO3_PYTHON := $(abspath $(BIN)/python)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+RUST_FILES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name 'Cargo.toml')
+# Stamps: the pinned packages are installed; the extension is built from these sources.
+PACKAGES := $(VENV)/.packages
+EXTENSION := $(VENV)/.extension
+
+.PHONY: help demo serve build test test-rust test-python check check-rust check-python bench conformance format lock clean \
+	prerequisites
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(EXTENSION) ## start the product API, drive it over HTTP, print what the cache did
+	@$(BIN)/python -m examples.products.demo
+
+serve: $(EXTENSION) ## run the product API on http://127.0.0.1:8000 until stopped
+	$(BIN)/python -m uvicorn examples.products.app:app --host 127.0.0.1 --port $(PORT)
+
+build: $(EXTENSION) ## build the extension in place; .venv imports the package from python/
+
+test: test-rust test-python ## every test
+
+test-rust: $(PACKAGES)
+	$(CARGO) test --locked --workspace --exclude hotplate-python
+
+test-python: $(EXTENSION)
+	$(BIN)/python -m pytest
+
+check: check-rust check-python ## format, lints, types, documentation; warnings are errors
+
+check-rust: $(PACKAGES)
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --quiet
+
+check-python: $(EXTENSION)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/stubtest --mypy-config-file pyproject.toml hotplate._core
+
+bench: $(EXTENSION) ## requests/s of a cached response against its limits; results in bench/results/
+	@$(BIN)/python -m bench.http_hits $(BENCH)
+
+conformance: $(EXTENSION) ## the public HTTP cache test suite against the middleware
+	@test -d conformance || { echo "make conformance: there is no conformance/ in this checkout yet" >&2; exit 1; }
+	$(BIN)/python -m conformance
+
+format: $(PACKAGES) ## rewrite the sources as `make check` wants them
+	$(CARGO) fmt --all
+	$(BIN)/ruff check --fix --select I .
+	$(BIN)/ruff format .
+
+lock: $(PACKAGES) ## renew the pinned versions in requirements/dev.txt from pyproject.toml
+	$(BIN)/python -m pip install --quiet 'uv>=0.13,<1'
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-python-downloads --group dev \
+		--custom-compile-command 'make lock' --output-file requirements/dev.txt
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) target dist .pytest_cache .mypy_cache .ruff_cache .hypothesis python/hotplate/*.so
+	find python tests examples bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PACKAGES): requirements/dev.txt | prerequisites
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements/dev.txt
+	$(BIN)/python -c "import site; open(site.getsitepackages()[0] + '/hotplate.pth', 'w').write('$(abspath python)\n')"
+	@touch $@
+
+$(EXTENSION): $(PACKAGES) $(RUST_FILES) pyproject.toml | prerequisites
+	$(BIN)/maturin develop --release --locked --quiet --skip-install
+	@touch $@
+
+prerequisites:
+	@missing() { printf 'hotplate needs %s.\n  Install: %s\n' "$$1" "$$2" >&2; exit 1; }; \
+	rust='curl https://sh.rustup.rs -sSf | sh   (or, with rustup: rustup update stable)'; \
+	version=$$($(CARGO) --version 2>/dev/null | awk '{ print $$2 }') || true; \
+	test -n "$$version" || missing 'Rust 1.95 or later (cargo is not on the PATH)' "$$rust"; \
+	awk -v found="$$version" 'BEGIN { split(found, part, "."); exit !(part[1] > 1 || part[2] >= 95) }' \
+		|| missing "Rust 1.95 or later (found $$version)" "$$rust"; \
+	command -v cc >/dev/null || missing 'a C linker (cc)' 'apt-get install build-essential   (macOS: xcode-select --install)'; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+		|| missing 'Python 3.10 or later (as $(PYTHON); name another with PYTHON=…)' 'apt-get install python3   (macOS: brew install python)'; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| missing 'the venv module of $(PYTHON)' 'apt-get install python3-venv'

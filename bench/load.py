@@ -1,0 +1,101 @@
+"""A load generator: keep-alive connections, each with one request in flight, over a list of targets.
+
+It reads no more of a response than it must (`Content-Length`), so that one core of it outruns one core of the server.
+Every response must be complete and 200; anything else ends the run with an error rather than with a figure.
+"""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import cast
+
+# How long after the deadline the last responses may take before the run is given up.
+GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one round measured."""
+
+    requests_per_second: float
+    p50_microseconds: float
+
+
+class Connection(asyncio.Protocol):
+    """One connection that asks again as soon as it has been answered, until `deadline` on the loop's clock."""
+
+    def __init__(self, requests: Sequence[bytes], deadline: float, seconds: list[float]) -> None:
+        self._requests = cycle(requests)
+        self._deadline = deadline
+        self._seconds = seconds
+        self._received = bytearray()
+        self._asked = 0.0
+        self._expected = -1
+        self._transport: asyncio.WriteTransport | None = None
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send the first request."""
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's has the methods, not the base class
+        self._ask(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Collect one response; then ask again or stop."""
+        self._received += data
+        if self._expected < 0:
+            end = self._received.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            self._expected = end + 4 + self._content_length(bytes(self._received[:end]).lower())
+        if len(self._received) < self._expected or self._transport is None:
+            return
+        now = time.perf_counter()
+        self._seconds.append(now - self._asked)
+        if now < self._deadline:
+            self._ask(self._transport)
+        else:
+            self._transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End: as planned after the deadline, with an error before it."""
+        if self.done.done():
+            return
+        if error is not None or time.perf_counter() < self._deadline:
+            self.done.set_exception(error or ConnectionError("the server closed a connection during the run"))
+        else:
+            self.done.set_result(None)
+
+    def _ask(self, transport: asyncio.WriteTransport) -> None:
+        self._received.clear()
+        self._expected = -1
+        self._asked = time.perf_counter()
+        transport.write(next(self._requests))
+
+    def _content_length(self, head: bytes) -> int:
+        if not head.startswith(b"http/1.1 200 "):
+            self.done.set_exception(ValueError(f"not a 200: {head!r}"))
+            return 0
+        return int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+
+
+async def run(port: int, targets: Sequence[str], connections: int, seconds: float) -> Load:
+    """Load the server on `127.0.0.1:port` for a time."""
+    fields = "Host: bench\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nUser-Agent: bench\r\n\r\n"
+    requests = [f"GET {target} HTTP/1.1\r\n{fields}".encode() for target in targets]
+    loop = asyncio.get_running_loop()
+    latencies: list[float] = []
+    started = time.perf_counter()
+    deadline = started + seconds
+    opened = []
+    for number in range(connections):
+        # Each begins elsewhere in the list, so that they do not ask for one target all at once.
+        offset = number * len(requests) // connections
+        connection = Connection(requests[offset:] + requests[:offset], deadline, latencies)
+        await loop.create_connection(lambda made=connection: made, "127.0.0.1", port)  # type: ignore[misc]
+        opened.append(connection.done)
+    await asyncio.wait_for(asyncio.gather(*opened), seconds + GRACE_SECONDS)
+    took = time.perf_counter() - started
+    return Load(len(latencies) / took, statistics.median(latencies) * 1e6)

@@ -1,0 +1,170 @@
+//! The lookup: from an ASGI scope to two messages, or to a step.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hotplate::config::RuleId;
+use hotplate::exchange::{HttpCache as EngineHttpCache, Lookup, Partition, Round};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+
+use crate::body::PyBody;
+use crate::cache::CacheCore;
+use crate::exchange::{Exchange, as_dict};
+use crate::scope::Held;
+use crate::step::Step;
+use crate::{convert, error, messages};
+
+/// The HTTP side of a cache: the settings of one middleware.
+#[pyclass(frozen, module = "hotplate._core")]
+pub(crate) struct HttpCache {
+    http: Arc<EngineHttpCache<PyBody>>,
+    /// The `hotplate.Cache`, which handlers find through their request.
+    cache: Py<PyAny>,
+    /// Makes what a partition function is given from a scope.
+    request_head: Py<PyAny>,
+    /// One for each rule, then that of the middleware.
+    partitions: Vec<Option<Py<PyAny>>>,
+    wait: Duration,
+}
+
+#[pymethods]
+impl HttpCache {
+    #[new]
+    #[pyo3(signature = (core, cache, request_head, **settings))]
+    fn new(
+        py: Python<'_>,
+        core: &CacheCore,
+        cache: Py<PyAny>,
+        request_head: Py<PyAny>,
+        settings: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let empty = PyDict::new(py);
+        let converted = convert::settings(settings.unwrap_or(&empty))?;
+        let settings = converted.options.compile().map_err(|refused| error::config(py, &refused))?;
+        Ok(Self {
+            http: Arc::new(EngineHttpCache::new(Arc::clone(&core.cache), settings)),
+            cache,
+            request_head,
+            partitions: converted.partitions,
+            wait: converted.wait,
+        })
+    }
+
+    /// How long a request waits for another's load, in seconds.
+    #[getter]
+    fn wait_seconds(&self) -> f64 {
+        self.wait.as_secs_f64()
+    }
+
+    /// Looks a request up.
+    ///
+    /// `body`: the request's body, after a step asked for it. `previous`: the step this lookup follows.
+    /// Returns the two messages of an answer as a tuple, or a `Step`. Raises what a load raised that this
+    /// request waited for.
+    #[pyo3(signature = (scope, body = None, previous = None))]
+    fn lookup<'py>(
+        &self,
+        scope: &Bound<'py, PyAny>,
+        body: Option<&Bound<'py, PyBytes>>,
+        previous: Option<&Step>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = scope.py();
+        let held = Held::read(&as_dict(scope)?)?;
+        let lines = held.lines();
+        let mut joined = Vec::new();
+        let authority = held.authority(&lines, &mut joined);
+        let request = held.request(&lines, authority, body.map(|body| body.as_bytes()))?;
+        let round = match previous {
+            None => Round::default(),
+            Some(step) if step.kind == "wait" => {
+                let end = step.end();
+                Round { timed_out: end.is_none(), end, waits: step.waits + 1, body_refused: false }
+            }
+            Some(step) => Round { body_refused: body.is_none(), waits: step.waits, ..Round::default() },
+        };
+        let now = self.http.cache().now();
+        let found = self.http.lookup(&request, &round, now, &mut |rule| self.partition(scope, rule));
+        let mut step = Step::new("forward", round.waits);
+        match found {
+            Lookup::Serve(response) => return Ok(messages::answer(py, &response)?.into_any()),
+            Lookup::Raised(error) => return Err(raised(py, &error)),
+            Lookup::ServeAndRefresh(response, exchange) => {
+                step.kind = "stale";
+                step.messages = Some(messages::answer(py, &response)?.unbind());
+                step.exchange = Some(self.exchange(py, exchange)?);
+            }
+            Lookup::Forward(exchange) => step.exchange = Some(self.exchange(py, exchange)?),
+            Lookup::Load(exchange) => {
+                step.kind = "load";
+                step.exchange = Some(self.exchange(py, exchange)?);
+            }
+            Lookup::NeedBody { limit } => {
+                step.kind = "need-body";
+                step.limit = limit;
+            }
+            Lookup::Wait(ticket) => {
+                step.kind = "wait";
+                step.ticket = Mutex::new(Some(ticket));
+            }
+        }
+        Ok(Bound::new(py, step)?.into_any())
+    }
+}
+
+impl HttpCache {
+    fn exchange(
+        &self,
+        py: Python<'_>,
+        exchange: hotplate::exchange::Exchange<PyBody>,
+    ) -> PyResult<Py<Exchange>> {
+        Py::new(py, Exchange::new(exchange, self.cache.clone_ref(py), Arc::clone(self.http.cache())))
+    }
+
+    /// Asks the partition function that speaks for a rule. What it raises is logged, and the request forwarded.
+    fn partition(&self, scope: &Bound<'_, PyAny>, rule: RuleId) -> Partition {
+        let py = scope.py();
+        let place = match rule {
+            RuleId::Listed(index) => index,
+            RuleId::Default => self.partitions.len().saturating_sub(1),
+        };
+        let Some(function) = self.partitions.get(place).and_then(Option::as_ref) else {
+            return Partition::Refused;
+        };
+        let named =
+            self.request_head.bind(py).call1((scope,)).and_then(|head| function.bind(py).call1((head,)));
+        match named {
+            Ok(name) if name.is_none() => Partition::Refused,
+            Ok(name) => match name.cast::<PyString>().ok().and_then(|name| name.to_str().ok()) {
+                Some(name) => Partition::Name(name.as_bytes().to_vec()),
+                None => {
+                    log(
+                        py,
+                        "a partition function returned something else than text or None; the request is forwarded",
+                    );
+                    Partition::Failed
+                }
+            },
+            Err(error) => {
+                log(py, &format!("a partition function raised {error}; the request is forwarded"));
+                Partition::Failed
+            }
+        }
+    }
+}
+
+/// The exception of a load, for a request that waited for it.
+fn raised(py: Python<'_>, error: &Arc<dyn std::any::Any + Send + Sync>) -> PyErr {
+    match error.downcast_ref::<Py<PyAny>>() {
+        Some(exception) => PyErr::from_value(exception.bind(py).clone()),
+        None => pyo3::exceptions::PyRuntimeError::new_err("the load this request waited for failed"),
+    }
+}
+
+fn log(py: Python<'_>, text: &str) {
+    let logged = py
+        .import("logging")
+        .and_then(|logging| logging.call_method1("getLogger", ("hotplate",)))
+        .and_then(|logger| logger.call_method1("warning", (text,)));
+    drop(logged);
+}

@@ -1,0 +1,32 @@
+//! The extension module `hotplate._core`: how the engine meets Python.
+//!
+//! Conversions, waking event loops, and one mapping of errors. Nothing is decided here: what is stored,
+//! served or forwarded is the engine's, and what a setting means is checked by the engine too.
+//!
+//! Every class is frozen and safe without the global interpreter lock. Bodies stay the `bytes` objects the
+//! application sent: storing one and serving it again copies nothing.
+
+mod body;
+mod cache;
+mod convert;
+mod error;
+mod exchange;
+mod http;
+mod messages;
+mod scope;
+mod step;
+
+use pyo3::prelude::*;
+
+/// The engine of hotplate. Use the package `hotplate`; this module is its inside.
+#[pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use crate::cache::{CacheCore, ManualClock};
+    #[pymodule_export]
+    use crate::exchange::{Exchange, PolicyCore};
+    #[pymodule_export]
+    use crate::http::HttpCache;
+    #[pymodule_export]
+    use crate::step::Step;
+}

@@ -1,0 +1,161 @@
+//! An ASGI scope as the engine's request. What is borrowed here lives as long as the call.
+
+use hotplate::exchange::Request;
+use hotplate_policy::fields::Fields;
+use pyo3::exceptions::{PyKeyError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+
+/// One name and value, kept alive while their bytes are borrowed.
+pub(crate) type Line<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+
+/// The parts of a scope the engine needs, kept alive while they are borrowed.
+pub(crate) struct Held<'py> {
+    method: Bound<'py, PyString>,
+    scheme: Option<Bound<'py, PyString>>,
+    path: Bound<'py, PyString>,
+    root: Option<Bound<'py, PyString>>,
+    raw_path: Option<Bound<'py, PyBytes>>,
+    quoted: Vec<u8>,
+    query: Option<Bound<'py, PyBytes>>,
+    headers: Vec<Line<'py>>,
+    server: Vec<u8>,
+}
+
+impl<'py> Held<'py> {
+    /// Reads a scope of type `http`.
+    pub(crate) fn read(scope: &Bound<'py, PyDict>) -> PyResult<Self> {
+        let py = scope.py();
+        let need = |name: &Bound<'py, PyString>| {
+            scope.get_item(name)?.ok_or_else(|| PyKeyError::new_err(name.clone().unbind()))
+        };
+        let method = need(intern!(py, "method"))?.cast_into::<PyString>()?;
+        let path = need(intern!(py, "path"))?.cast_into::<PyString>()?;
+        let text = |name: &Bound<'py, PyString>| -> PyResult<Option<Bound<'py, PyString>>> {
+            Ok(scope.get_item(name)?.and_then(|value| value.cast_into::<PyString>().ok()))
+        };
+        let bytes = |name: &Bound<'py, PyString>| -> PyResult<Option<Bound<'py, PyBytes>>> {
+            Ok(scope.get_item(name)?.and_then(|value| value.cast_into::<PyBytes>().ok()))
+        };
+        let raw_path = bytes(intern!(py, "raw_path"))?;
+        let quoted = if raw_path.is_none() { quote(path.to_str()?) } else { Vec::new() };
+        let headers = lines(&need(intern!(py, "headers"))?)?;
+        let has_host = headers.iter().any(|(name, _)| name.as_bytes().eq_ignore_ascii_case(b"host"));
+        Ok(Self {
+            method,
+            scheme: text(intern!(py, "scheme"))?,
+            root: text(intern!(py, "root_path"))?,
+            query: bytes(intern!(py, "query_string"))?,
+            server: if has_host { Vec::new() } else { server(scope)? },
+            path,
+            raw_path,
+            quoted,
+            headers,
+        })
+    }
+
+    /// The field lines, borrowed.
+    pub(crate) fn lines(&self) -> Vec<(&[u8], &[u8])> {
+        self.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
+    }
+
+    /// The request over `lines` that [`Held::lines`] gave.
+    pub(crate) fn request<'a>(
+        &'a self,
+        lines: &'a [(&'a [u8], &'a [u8])],
+        authority: &'a [u8],
+        body: Option<&'a [u8]>,
+    ) -> PyResult<Request<'a>> {
+        let path = self.path.to_str()?;
+        let root = match &self.root {
+            Some(root) => root.to_str()?.trim_end_matches('/'),
+            None => "",
+        };
+        let inside = path.strip_prefix(root).filter(|rest| rest.starts_with('/'));
+        Ok(Request {
+            method: self.method.to_str()?,
+            scheme: match &self.scheme {
+                Some(scheme) => scheme.to_str()?.as_bytes(),
+                None => b"http",
+            },
+            authority,
+            raw_path: self.raw_path.as_ref().map_or(self.quoted.as_slice(), |raw| raw.as_bytes()),
+            root: if inside.is_some() { root } else { "" },
+            path: inside.unwrap_or(path),
+            query: self.query.as_ref().map_or(b"", |query| query.as_bytes()),
+            fields: Fields::new(lines),
+            body,
+        })
+    }
+
+    /// `Host` as the client named it. Several `Host` lines are an authority of their own, so that such a
+    /// request shares nothing with one for either host.
+    pub(crate) fn authority<'a>(
+        &'a self,
+        lines: &[(&'a [u8], &'a [u8])],
+        joined: &'a mut Vec<u8>,
+    ) -> &'a [u8] {
+        let mut hosts =
+            lines.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"host")).map(|(_, value)| *value);
+        let Some(first) = hosts.next() else { return &self.server };
+        let mut more = hosts.peekable();
+        if more.peek().is_none() {
+            return first;
+        }
+        joined.extend_from_slice(first);
+        for host in more {
+            joined.extend_from_slice(b", ");
+            joined.extend_from_slice(host);
+        }
+        joined
+    }
+}
+
+/// The name and value of each item of an ASGI header list.
+pub(crate) fn lines<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<Line<'py>>> {
+    if let Ok(list) = headers.cast::<PyList>() {
+        let mut lines = Vec::with_capacity(list.len());
+        for item in list.iter() {
+            lines.push(line(&item)?);
+        }
+        return Ok(lines);
+    }
+    headers.try_iter()?.map(|item| line(&item?)).collect()
+}
+
+fn line<'py>(item: &Bound<'py, PyAny>) -> PyResult<Line<'py>> {
+    let (name, value) = match item.cast::<PyTuple>() {
+        Ok(pair) => (pair.get_item(0)?, pair.get_item(1)?),
+        Err(_) => (item.get_item(0)?, item.get_item(1)?),
+    };
+    Ok((as_bytes(name)?, as_bytes(value)?))
+}
+
+fn as_bytes(value: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyBytes>> {
+    value.cast_into::<PyBytes>().map_err(|_| PyTypeError::new_err("header names and values are bytes"))
+}
+
+/// `host:port` of `scope["server"]`, for HTTP/1.0 clients that name no host.
+fn server(scope: &Bound<'_, PyDict>) -> PyResult<Vec<u8>> {
+    let Some(server) = scope.get_item(intern!(scope.py(), "server"))?.filter(|server| !server.is_none())
+    else {
+        return Ok(Vec::new());
+    };
+    let host: String = server.get_item(0)?.extract()?;
+    let port: Option<u32> = server.get_item(1)?.extract()?;
+    Ok(port.map_or_else(|| host.clone(), |port| format!("{host}:{port}")).into_bytes())
+}
+
+/// Percent-encodes a path whose raw form the server did not give (RFC 3986 §3.3).
+fn quote(path: &str) -> Vec<u8> {
+    let mut quoted = Vec::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte) {
+            quoted.push(byte);
+        } else {
+            quoted.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        }
+    }
+    quoted
+}

@@ -1,0 +1,101 @@
+//! What a lookup found to be done, where that is more than sending two messages.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Wake, Waker};
+use std::thread::{self, ThreadId};
+
+use hotplate::cache::Failure;
+use hotplate::fill::{End, Ticket};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::body::PyBody;
+use crate::exchange::Exchange;
+
+/// `kind` says what to do, and with it which of the other parts are there:
+///
+/// | kind | meaning | parts |
+/// | --- | --- | --- |
+/// | `forward` | run the application for this client alone | `exchange` |
+/// | `load` | run it on a task of its own | `exchange` |
+/// | `stale` | send `messages`, then load | `exchange`, `messages` |
+/// | `wait` | subscribe, wait, look up again with this step | |
+/// | `need-body` | read at most `limit` bytes of body, look up again with it and this step | `limit` |
+#[pyclass(frozen, module = "hotplate._core")]
+pub(crate) struct Step {
+    #[pyo3(get)]
+    pub(crate) kind: &'static str,
+    pub(crate) exchange: Option<Py<Exchange>>,
+    pub(crate) messages: Option<Py<PyTuple>>,
+    #[pyo3(get)]
+    pub(crate) limit: usize,
+    pub(crate) ticket: Mutex<Option<Ticket<Failure<PyBody>>>>,
+    pub(crate) waits: u8,
+}
+
+impl Step {
+    pub(crate) fn new(kind: &'static str, waits: u8) -> Self {
+        Self { kind, exchange: None, messages: None, limit: 0, ticket: Mutex::new(None), waits }
+    }
+
+    /// How the load waited for ended, or `None` while it has not.
+    pub(crate) fn end(&self) -> Option<End<Failure<PyBody>>> {
+        self.ticket.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Ticket::try_end)
+    }
+}
+
+#[pymethods]
+impl Step {
+    #[getter]
+    fn exchange(&self, py: Python<'_>) -> PyResult<Py<Exchange>> {
+        match &self.exchange {
+            Some(exchange) => Ok(exchange.clone_ref(py)),
+            None => Err(pyo3::exceptions::PyAttributeError::new_err("this step has no exchange")),
+        }
+    }
+
+    #[getter]
+    fn messages(&self, py: Python<'_>) -> PyResult<Py<PyTuple>> {
+        match &self.messages {
+            Some(messages) => Ok(messages.clone_ref(py)),
+            None => Err(pyo3::exceptions::PyAttributeError::new_err("this step has no messages")),
+        }
+    }
+
+    /// Has `resolve(future)` called on `event_loop` when the load ends. Returns `False` if it has ended already.
+    fn subscribe(&self, event_loop: Py<PyAny>, resolve: Py<PyAny>, future: Py<PyAny>) -> bool {
+        let waker =
+            Waker::from(Arc::new(LoopWaker { event_loop, resolve, future, thread: thread::current().id() }));
+        let mut ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner);
+        match ticket.as_mut() {
+            Some(ticket) => Pin::new(ticket).poll(&mut Context::from_waker(&waker)).is_pending(),
+            None => false,
+        }
+    }
+}
+
+/// Wakes a coroutine of one event loop, from that loop's thread or any other.
+struct LoopWaker {
+    event_loop: Py<PyAny>,
+    resolve: Py<PyAny>,
+    future: Py<PyAny>,
+    thread: ThreadId,
+}
+
+impl Wake for LoopWaker {
+    fn wake(self: Arc<Self>) {
+        Python::attach(|py| {
+            let call = if thread::current().id() == self.thread {
+                intern!(py, "call_soon")
+            } else {
+                intern!(py, "call_soon_threadsafe")
+            };
+            let woken = self.event_loop.bind(py).call_method1(call, (&self.resolve, &self.future));
+            // A loop that is closed has nobody left to wake.
+            drop(woken);
+        });
+    }
+}

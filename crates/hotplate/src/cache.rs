@@ -1,0 +1,126 @@
+//! The cache itself: what is stored, the log that makes it untrue, the loads under way, and the numbers.
+//!
+//! One [`Cache`] may stand behind several HTTP sides and be used from any thread.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hotplate_policy::freshness::StoredMeta;
+use hotplate_policy::time::Timestamp;
+
+use crate::clock::Clock;
+use crate::entry::{Body, Entry};
+use crate::event::{Counters, Stats};
+use crate::fill::Fills;
+use crate::log::{Log, Mode, Position, Record, Target};
+use crate::retry::Retries;
+use crate::tier::local::LocalTier;
+
+/// After so many records, markers that nothing stored can answer to any more are dropped.
+const PRUNE_EVERY: u64 = 4096;
+
+/// What the waiters of a failed load get.
+#[derive(Debug)]
+pub enum Failure<B> {
+    /// The server error the application answered with, complete; it is shared with the waiters and not stored.
+    Response(Arc<Entry<B>>),
+    /// The application raised; what, is the caller's to know.
+    Raised(Arc<dyn std::any::Any + Send + Sync>),
+}
+
+impl<B> Clone for Failure<B> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Response(entry) => Self::Response(Arc::clone(entry)),
+            Self::Raised(error) => Self::Raised(Arc::clone(error)),
+        }
+    }
+}
+
+/// A cache in this process.
+pub struct Cache<B: Body> {
+    pub(crate) local: LocalTier<B>,
+    pub(crate) log: Log,
+    pub(crate) fills: Fills<Failure<B>>,
+    pub(crate) retries: Retries,
+    pub(crate) counters: Counters,
+    /// Held while an entry is compared with the one it replaces; never across anything that waits.
+    pub(crate) publishing: Mutex<()>,
+    /// The longest time any response stored so far may be served for.
+    retention_millis: AtomicU64,
+    clock: Arc<dyn Clock>,
+}
+
+impl<B: Body> Cache<B> {
+    /// A cache that keeps stored responses of at most `max_bytes` in all, index included.
+    #[must_use]
+    pub fn new(max_bytes: u64, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            local: LocalTier::new(max_bytes),
+            log: Log::new(),
+            fills: Fills::new(),
+            retries: Retries::default(),
+            counters: Counters::default(),
+            publishing: Mutex::new(()),
+            retention_millis: AtomicU64::new(0),
+            clock,
+        }
+    }
+
+    /// The time, read once per request at the front door and passed down from there.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Appends a record to the invalidation log: nothing that matches `target` and was loaded, or began to
+    /// load, before this is served afterwards (with [`Mode::Soft`]: is fresh afterwards).
+    ///
+    /// **Cost**: constant; no stored response is touched. **Returns** the record's position.
+    pub fn invalidate(&self, target: &Target<'_>, mode: Mode) -> Position {
+        self.counters.count_invalidation();
+        let now = self.now();
+        let position = self.log.append(target, mode, now);
+        if position.as_u64().is_multiple_of(PRUNE_EVERY) {
+            self.log.prune(now, Duration::from_millis(self.retention_millis.load(Ordering::Relaxed)));
+        }
+        position
+    }
+
+    /// The position of the last record in the invalidation log.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.log.position()
+    }
+
+    /// Invalidates everything and frees its memory.
+    pub fn clear(&self) -> Position {
+        let position = self.invalidate(&Target::Everything, Mode::Hard);
+        self.local.clear();
+        position
+    }
+
+    /// The last records of the invalidation log, newest first.
+    #[must_use]
+    pub fn recent_invalidations(&self, most: usize) -> Vec<Record> {
+        self.log.recent(most)
+    }
+
+    /// The numbers of this moment.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.counters.snapshot(self.local.len() as u64, self.local.bytes(), self.local.evictions())
+    }
+
+    /// Remembers how long a response that is being stored may be served.
+    pub(crate) fn note_retention(&self, meta: &StoredMeta) {
+        let longest = meta.lifetime + meta.stale_while_revalidate.max(meta.stale_if_error);
+        let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        self.retention_millis.fetch_max(millis, Ordering::Relaxed);
+    }
+
+    pub(crate) fn publishing(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.publishing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

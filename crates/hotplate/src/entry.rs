@@ -1,0 +1,274 @@
+//! A stored response.
+//!
+//! What decisions need (times, lifetimes, flags, log position) stands open in the struct; field lines and tags are
+//! one block of text, because most of them are only ever copied to a client. The body stays in the memory its
+//! server put it into.
+//!
+//! # Reading
+//!
+//! `lines` for the block of text; `codec` for the binary form in which an entry leaves the process, and how to add a
+//! field to it.
+
+mod codec;
+mod lines;
+
+use std::sync::atomic::AtomicU64;
+
+use bytes::Bytes;
+use hotplate_policy::freshness::{Flags, StoredMeta};
+
+pub use codec::DecodeError;
+
+use crate::log::{Footprint, Position};
+
+/// What an allocator adds to a block, on average.
+const ALLOCATION_BYTES: usize = 16;
+
+/// The two counters before a value in an `Arc`.
+const SHARED_BYTES: usize = 16;
+
+/// A response body, in whatever memory its server keeps bodies.
+pub trait Body: Send + Sync + Sized + 'static {
+    /// The bytes.
+    fn as_slice(&self) -> &[u8];
+
+    /// One body of the chunks in order. One chunk should come back as it is.
+    fn join(chunks: Vec<Self>) -> Self;
+
+    /// The same bytes once more, without copying them.
+    fn share(&self) -> Self;
+
+    /// What the body takes in memory beside its bytes, the value itself and one allocation for the bytes.
+    fn overhead_bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Body for Bytes {
+    fn as_slice(&self) -> &[u8] {
+        self
+    }
+
+    fn join(mut chunks: Vec<Self>) -> Self {
+        match chunks.len() {
+            1 => chunks.pop().unwrap_or_default(),
+            _ => chunks.concat().into(),
+        }
+    }
+
+    fn share(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// A stored response. Never changed; a freshened one is a new entry over the same body.
+#[derive(Debug)]
+pub struct Entry<B> {
+    /// Status, times, lifetimes and flags: all that reuse is decided by.
+    pub meta: StoredMeta,
+    /// The log's position when the load began.
+    pub position: Position,
+    /// The epoch of the log it began in.
+    pub epoch: u64,
+    /// What it answers to in the log.
+    pub footprint: Footprint,
+    verified: AtomicU64,
+    /// Field lines, then tags.
+    head: Box<[u8]>,
+    /// How much of `head` is field lines.
+    fields_bytes: u32,
+    partitioned: bool,
+    body: B,
+}
+
+/// What an [`Entry`] is made of.
+pub struct EntryParts<'a, F, B> {
+    /// Status, times, lifetimes and flags.
+    pub meta: StoredMeta,
+    /// The log's position when the load began.
+    pub position: Position,
+    /// The epoch of the log it began in.
+    pub epoch: u64,
+    /// What it answers to in the log.
+    pub footprint: Footprint,
+    /// The field lines to keep, ordered. A name or value over 4 GiB is left out.
+    pub fields: F,
+    /// The tags.
+    pub tags: &'a [String],
+    /// Whether the key has a partition.
+    pub partitioned: bool,
+    /// The content.
+    pub body: B,
+}
+
+impl<B: Body> Entry<B> {
+    /// A stored response of these parts.
+    pub fn new<'f>(parts: EntryParts<'_, impl Iterator<Item = (&'f [u8], &'f [u8])>, B>) -> Self {
+        let mut head = Vec::with_capacity(512);
+        for (name, value) in parts.fields {
+            let before = head.len();
+            // More lines than the 4 GiB that can be counted are left out, as one such line is.
+            if !lines::push_field(&mut head, name, value) || u32::try_from(head.len()).is_err() {
+                head.truncate(before);
+            }
+        }
+        let fields_bytes = u32::try_from(head.len()).unwrap_or(u32::MAX);
+        for tag in parts.tags {
+            lines::push_tag(&mut head, tag);
+        }
+        Self {
+            meta: parts.meta,
+            position: parts.position,
+            epoch: parts.epoch,
+            footprint: parts.footprint,
+            verified: AtomicU64::new(parts.position.as_u64()),
+            head: head.into(),
+            fields_bytes,
+            partitioned: parts.partitioned,
+            body: parts.body,
+        }
+    }
+
+    /// The field lines, in the order in which they came, repeated names kept.
+    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut rest = self.fields_block();
+        std::iter::from_fn(move || {
+            let (line, after) = lines::next_field(rest)?;
+            rest = after;
+            Some(line)
+        })
+    }
+
+    /// The value of the first line of this (lower-case) name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        self.fields().find(|(own, _)| own.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+
+    /// The entity tag, as it is written.
+    #[must_use]
+    pub fn etag(&self) -> Option<&[u8]> {
+        self.meta.flags.contains(Flags::HAS_ETAG).then(|| self.field("etag")).flatten()
+    }
+
+    /// The tags.
+    pub fn tags(&self) -> impl Iterator<Item = &str> {
+        let mut rest = self.tags_block();
+        std::iter::from_fn(move || {
+            let (tag, after) = lines::next_tag(rest)?;
+            rest = after;
+            Some(tag)
+        })
+    }
+
+    /// The content.
+    #[must_use]
+    pub fn body(&self) -> &B {
+        &self.body
+    }
+
+    /// Whether the key has a partition.
+    #[must_use]
+    pub fn is_partitioned(&self) -> bool {
+        self.partitioned
+    }
+
+    /// Up to which record of the log the entry is known to be usable; for [`crate::log::Log::standing_cached`].
+    pub(crate) fn verified(&self) -> &AtomicU64 {
+        &self.verified
+    }
+
+    /// What the entry takes in memory, in bytes, behind an `Arc`.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        let own = SHARED_BYTES + size_of::<Self>() + ALLOCATION_BYTES;
+        let head = self.head.len() + ALLOCATION_BYTES;
+        let footprint = self.footprint.size_bytes() + ALLOCATION_BYTES;
+        let body = self.body.as_slice().len() + self.body.overhead_bytes() + ALLOCATION_BYTES;
+        (own + head + footprint + body) as u64
+    }
+
+    fn fields_block(&self) -> &[u8] {
+        self.head.get(..self.fields_bytes as usize).unwrap_or_default()
+    }
+
+    fn tags_block(&self) -> &[u8] {
+        self.head.get(self.fields_bytes as usize..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hotplate_policy::time::Timestamp;
+    use std::time::Duration;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_000);
+
+    fn entry(fields: &[(&str, &str)], tags: &[&str], flags: Flags) -> Entry<Bytes> {
+        let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        Entry::new(EntryParts {
+            meta: StoredMeta {
+                status: 200,
+                request_time: NOW,
+                response_time: NOW,
+                initial_age: Duration::ZERO,
+                lifetime: Duration::from_secs(1),
+                stale_while_revalidate: Duration::ZERO,
+                stale_if_error: Duration::ZERO,
+                flags,
+                date: NOW,
+                last_modified: None,
+            },
+            position: Position::from_u64(3),
+            epoch: 0,
+            footprint: Footprint::default(),
+            fields: fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())),
+            tags: &tags,
+            partitioned: false,
+            body: Bytes::from_static(b"hello"),
+        })
+    }
+
+    #[test]
+    fn repeated_names_keep_their_order_and_spelling() {
+        let lines = [("link", "a"), ("x", "1"), ("Link", "b"), ("set-cookie", ""), ("set-cookie", "c")];
+        let entry = entry(&lines, &[], Flags::default());
+        let read: Vec<(&[u8], &[u8])> = entry.fields().collect();
+        let written: Vec<(&[u8], &[u8])> =
+            lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        assert_eq!(read, written);
+        assert_eq!(entry.field("link"), Some(&b"a"[..]));
+        assert_eq!(entry.field("missing"), None);
+    }
+
+    #[test]
+    fn an_entity_tag_is_found_in_any_spelling_of_its_name() {
+        assert_eq!(entry(&[("ETag", "\"a\"")], &[], Flags::HAS_ETAG).etag(), Some(&b"\"a\""[..]));
+        assert_eq!(entry(&[("etag", "\"a\"")], &[], Flags::HAS_ETAG).etag(), Some(&b"\"a\""[..]));
+        assert_eq!(entry(&[], &[], Flags::default()).etag(), None);
+    }
+
+    #[test]
+    fn tags_are_kept_whatever_they_are_made_of() {
+        let tags = ["", "product:42", "käse 🧀"];
+        assert_eq!(entry(&[("a", "b")], &tags, Flags::default()).tags().collect::<Vec<_>>(), tags);
+    }
+
+    #[test]
+    fn a_value_of_64_kib_is_kept() {
+        let long = "v".repeat(64 << 10);
+        let entry = entry(&[("x-long", &long), ("etag", "\"a\"")], &[], Flags::HAS_ETAG);
+        assert_eq!(entry.field("x-long"), Some(long.as_bytes()));
+        assert!(entry.etag().is_some() && entry.weight() > 64 << 10);
+    }
+
+    #[test]
+    fn chunks_are_joined_in_order_and_one_is_not_copied() {
+        let one = Bytes::from(vec![1; 100]);
+        let pointer = one.as_ptr();
+        assert_eq!(Bytes::join(vec![one]).as_ptr(), pointer);
+        assert_eq!(Bytes::join(vec!["ab".into(), "".into(), "c".into()]), "abc");
+        assert_eq!(Bytes::join(vec![]), "");
+    }
+}

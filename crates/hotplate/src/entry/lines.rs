@@ -1,0 +1,208 @@
+//! Field lines and tags in one block of memory, written once and read in order.
+//!
+//! A field line is the number of a well-known name in [`NAMES`], the length of its value and the value. Number 0 says
+//! that the name is not well known: its length and text come before the value. A tag is its length and text. Lengths
+//! are base-128 numbers, the lowest seven bits first (LEB128). A name is only replaced by its number when it is
+//! written in lower case, so what is read is byte for byte what was stored.
+
+/// The names with numbers, from 1. Part of the stored format: add at the end, never move one.
+const NAMES: [&str; 56] = [
+    "content-type",
+    "content-length",
+    "cache-control",
+    "etag",
+    "date",
+    "last-modified",
+    "expires",
+    "vary",
+    "content-encoding",
+    "content-language",
+    "content-location",
+    "content-disposition",
+    "content-security-policy",
+    "content-security-policy-report-only",
+    "location",
+    "link",
+    "server",
+    "set-cookie",
+    "age",
+    "via",
+    "warning",
+    "pragma",
+    "allow",
+    "accept-ranges",
+    "accept-ch",
+    "retry-after",
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-expose-headers",
+    "access-control-max-age",
+    "strict-transport-security",
+    "x-content-type-options",
+    "x-frame-options",
+    "x-xss-protection",
+    "referrer-policy",
+    "permissions-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-embedder-policy",
+    "cross-origin-resource-policy",
+    "origin-agent-cluster",
+    "timing-allow-origin",
+    "server-timing",
+    "alt-svc",
+    "nel",
+    "report-to",
+    "reporting-endpoints",
+    "x-request-id",
+    "x-correlation-id",
+    "x-process-time",
+    "x-powered-by",
+    "x-robots-tag",
+    "cache-status",
+    "cdn-cache-control",
+    "cache-groups",
+];
+
+/// A field line: name and value.
+type Line<'a> = (&'a [u8], &'a [u8]);
+
+/// Appends a field line. Nothing is written, and `false` returned, when a part is over 4 GiB.
+pub(super) fn push_field(block: &mut Vec<u8>, name: &[u8], value: &[u8]) -> bool {
+    let (Ok(name_length), Ok(value_length)) = (u32::try_from(name.len()), u32::try_from(value.len())) else {
+        return false;
+    };
+    match number_of(name) {
+        Some(number) => block.push(number),
+        None => {
+            block.push(0);
+            push_length(block, name_length);
+            block.extend_from_slice(name);
+        }
+    }
+    push_length(block, value_length);
+    block.extend_from_slice(value);
+    true
+}
+
+/// Appends a tag. Nothing is written, and `false` returned, when it is over 4 GiB.
+pub(super) fn push_tag(block: &mut Vec<u8>, tag: &str) -> bool {
+    let Ok(length) = u32::try_from(tag.len()) else {
+        return false;
+    };
+    push_length(block, length);
+    block.extend_from_slice(tag.as_bytes());
+    true
+}
+
+/// The first field line of `block`, and what follows it; `None` where no whole line begins.
+pub(super) fn next_field(block: &[u8]) -> Option<(Line<'_>, &[u8])> {
+    let (number, rest) = block.split_first()?;
+    let (name, rest) = match number {
+        0 => split_text(rest)?,
+        number => (NAMES.get(usize::from(*number) - 1)?.as_bytes(), rest),
+    };
+    let (value, rest) = split_text(rest)?;
+    Some(((name, value), rest))
+}
+
+/// The first tag of `block`, and what follows it; `None` where no whole tag begins.
+pub(super) fn next_tag(block: &[u8]) -> Option<(&str, &[u8])> {
+    let (tag, rest) = split_text(block)?;
+    Some((std::str::from_utf8(tag).ok()?, rest))
+}
+
+/// Whether `fields` and `tags` are whole lines and tags to their end.
+pub(super) fn are_whole(mut fields: &[u8], mut tags: &[u8]) -> bool {
+    while let Some((_, rest)) = next_field(fields) {
+        fields = rest;
+    }
+    while let Some((_, rest)) = next_tag(tags) {
+        tags = rest;
+    }
+    fields.is_empty() && tags.is_empty()
+}
+
+fn number_of(name: &[u8]) -> Option<u8> {
+    let index = NAMES.iter().position(|known| known.as_bytes() == name)?;
+    u8::try_from(index + 1).ok()
+}
+
+fn split_text(block: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = split_length(block)?;
+    rest.split_at_checked(usize::try_from(length).ok()?)
+}
+
+fn push_length(block: &mut Vec<u8>, mut length: u32) {
+    while length >= 0x80 {
+        #[allow(clippy::cast_possible_truncation, reason = "the lowest seven bits are what is wanted")]
+        block.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "less than 128")]
+    block.push(length as u8);
+}
+
+fn split_length(block: &[u8]) -> Option<(u32, &[u8])> {
+    let mut length = 0_u64;
+    for (index, byte) in block.iter().enumerate().take(5) {
+        length |= u64::from(byte & 0x7F) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Some((u32::try_from(length).ok()?, block.get(index + 1..)?));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbered_names_are_lower_case_and_each_there_once() {
+        let mut names = NAMES.to_vec();
+        assert!(
+            names.iter().all(|name| { name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') })
+        );
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), NAMES.len());
+    }
+
+    #[test]
+    fn the_numbers_of_the_format_do_not_move() {
+        for (number, name) in [(1, "content-type"), (4, "etag"), (18, "set-cookie"), (56, "cache-groups")] {
+            assert_eq!(number_of(name.as_bytes()), Some(number), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_in_other_letters_is_read_as_it_was_written() {
+        for name in ["ETag", "etag", "X-Made-Up", ""] {
+            let mut block = Vec::new();
+            assert!(push_field(&mut block, name.as_bytes(), b"v"));
+            assert_eq!(next_field(&block), Some(((name.as_bytes(), &b"v"[..]), &b""[..])), "{name}");
+        }
+    }
+
+    #[test]
+    fn lengths_come_back() {
+        for length in [0, 1, 127, 128, 16_383, 16_384, 65_535, 65_536, u32::MAX] {
+            let mut block = Vec::new();
+            push_length(&mut block, length);
+            assert_eq!(split_length(&block), Some((length, &b""[..])));
+        }
+        for block in [&[][..], &[0x80], &[0xFF; 5], &[0xFF, 0xFF, 0xFF, 0xFF, 0x7F]] {
+            assert_eq!(split_length(block), None, "{block:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_block_is_read_to_some_end(block in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = are_whole(&block, &block);
+        }
+    }
+}

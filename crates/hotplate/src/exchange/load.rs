@@ -1,0 +1,485 @@
+//! The way out: one run of the application, what of it is stored, and what its client gets.
+//!
+//! An [`Exchange`] is told the head, each chunk and the end of the application's response in that order.
+//! While it records, the chunks it is given are kept, not copied. It publishes the stored response before
+//! the last chunk goes to the client, so that a client which asks again at once gets a hit.
+
+mod content;
+mod head;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hotplate_policy::cache_status::{CacheStatus, Forward, forward_for};
+use hotplate_policy::control::LocalDirectives;
+use hotplate_policy::fields::Fields;
+use hotplate_policy::freshness::Flags;
+use hotplate_policy::invalidation;
+use hotplate_policy::reason::Reason;
+use hotplate_policy::request::RequestHead;
+use hotplate_policy::time::Timestamp;
+use hotplate_policy::validation::{self};
+
+use crate::cache::Failure;
+use crate::config::RuleId;
+use crate::entry::{Body, Entry};
+use crate::exchange::lookup::{Asked, HttpCache};
+use crate::exchange::publish::Draft;
+use crate::exchange::request::{Lines, OwnedRequest, Request};
+use crate::exchange::response::{CACHE_NAME, Response};
+use crate::fill::{End, Permit};
+use crate::key::Key;
+use crate::log::{Mode, Position, Target};
+use crate::tier::local::Slot;
+
+/// What a handler says about its own response: outranks rules and response fields.
+#[derive(Clone, Debug, Default)]
+pub struct Dependency {
+    /// Lifetimes, or that nothing is to be stored.
+    pub directives: LocalDirectives,
+    /// The lifetime told to clients.
+    pub client_ttl: Option<Duration>,
+    /// Tags, rendered.
+    pub tags: Vec<String>,
+}
+
+/// What the application's head brought.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrived<'a> {
+    pub(crate) status: u16,
+    pub(crate) fields: Fields<'a>,
+    pub(crate) trailers: bool,
+    pub(crate) dependency: Option<&'a Dependency>,
+    pub(crate) now: Timestamp,
+}
+
+/// Whether the answer may be stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Plan {
+    Pass,
+    Record,
+}
+
+/// Why the request is forwarded, under which key its answer belongs, and what stale response it may confirm.
+#[derive(Debug)]
+pub(crate) struct Origin<B> {
+    pub(crate) forward: Forward,
+    pub(crate) reason: Reason,
+    pub(crate) key: Key,
+    pub(crate) stale: Option<Arc<Entry<B>>>,
+}
+
+impl<B> Origin<B> {
+    pub(crate) fn of(forward: Forward, reason: Reason, key: Key) -> Self {
+        Self { forward, reason, key, stale: None }
+    }
+
+    pub(crate) fn miss(reason: Reason, key: Key) -> Self {
+        Self::of(forward_for(reason), reason, key)
+    }
+
+    pub(crate) fn stale(reason: Reason, key: Key, entry: Arc<Entry<B>>) -> Self {
+        Self { stale: Some(entry), ..Self::of(forward_for(reason), reason, key) }
+    }
+}
+
+/// Changes to the head the application sent, for the client.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Edits {
+    /// Drop the application's `Cache-Control` and `Expires`: those appended here speak to the client.
+    pub replace_freshness: bool,
+    /// Lines to add at the end.
+    pub append: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// What happens with the head.
+#[derive(Debug)]
+pub enum HeadStep<B> {
+    /// Send it, edited; chunks follow as they come.
+    Send(Edits),
+    /// Keep it until the next chunk.
+    Hold,
+    /// The client's whole answer is this; what the application sends further is not for the client.
+    Answer(Response<B>),
+    /// Nothing of this run is for the client: run the application once more when it has returned (see
+    /// [`Exchange::end`]).
+    Discard,
+}
+
+/// What happens with a chunk.
+#[derive(Debug)]
+pub enum ChunkStep<B> {
+    /// Send it.
+    Send,
+    /// Send the head that was held, edited, then the chunk.
+    SendHead(Edits),
+    /// The client's whole answer is this: the head that was held and its body are complete.
+    Answer(Response<B>),
+    /// The client has its answer already.
+    Drop,
+}
+
+/// One run of the application for one request.
+pub struct Exchange<B: Body> {
+    http: Arc<HttpCache<B>>,
+    request: OwnedRequest,
+    rule: RuleId,
+    plan: Plan,
+    /// A method that may change things, not answered with an error so far: its URI is no longer true.
+    writes: bool,
+    primary: Option<Key>,
+    origin: Origin<B>,
+    partitioned: bool,
+    permit: Option<Permit<Failure<B>>>,
+    position: Position,
+    request_time: Timestamp,
+    answered: bool,
+    /// The application has to run once more, without conditions.
+    again: bool,
+    state: State<B>,
+}
+
+enum State<B> {
+    /// The application has not answered yet.
+    Waiting,
+    /// What it sends is for the client alone.
+    Passing,
+    /// What it sends is for nobody.
+    Discarding,
+    Recording(Recording<B>),
+}
+
+struct Recording<B> {
+    purpose: Purpose,
+    chunks: Vec<B>,
+    size: u64,
+    expected: Option<u64>,
+    held: Option<Edits>,
+}
+
+enum Purpose {
+    Store(Box<Draft>),
+    /// A server error: kept to its end for those who wait for the same key, never stored.
+    Share(u16, Lines),
+}
+
+/// How the load's request differs from the client's.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LoadRequest {
+    /// Load with `GET` although the client sent `HEAD`.
+    pub as_get: bool,
+    /// Lines to add after the client's conditional and range fields were taken out.
+    pub add: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// The request fields that concern the client's own copy, not the stored response, and are left out of a load.
+pub const CLIENT_ONLY_FIELDS: [&str; 6] =
+    ["if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range", "range"];
+
+impl<B: Body> Exchange<B> {
+    pub(crate) fn bypass(
+        http: Arc<HttpCache<B>>,
+        request: &Request<'_>,
+        head: &RequestHead<'_>,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Self {
+        let writes = !head.is_safe_method() && http.settings.rule_for(request.method, request.path).is_none();
+        let position = http.cache.log.position();
+        Self {
+            http,
+            request: request.kept(),
+            rule: RuleId::Default,
+            plan: Plan::Pass,
+            writes,
+            primary: None,
+            origin: Origin::miss(reason, Key::from_u128(0)),
+            partitioned: false,
+            permit: None,
+            position,
+            request_time: now,
+            answered: false,
+            again: false,
+            state: State::Waiting,
+        }
+    }
+
+    pub(crate) fn record(
+        http: Arc<HttpCache<B>>,
+        asked: &Asked<'_>,
+        origin: Origin<B>,
+        permit: Option<Permit<Failure<B>>>,
+        position: Position,
+    ) -> Self {
+        Self {
+            http,
+            request: asked.request.kept(),
+            rule: asked.rule_id,
+            plan: Plan::Record,
+            writes: false,
+            primary: Some(asked.key),
+            origin,
+            partitioned: asked.partitioned,
+            permit,
+            position,
+            request_time: asked.now,
+            answered: false,
+            again: false,
+            state: State::Waiting,
+        }
+    }
+
+    /// No client waits for this one's answer.
+    pub(crate) fn nobody_waits(&mut self) {
+        self.answered = true;
+    }
+
+    /// Whether the response is being recorded.
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        matches!(self.state, State::Recording(_))
+    }
+
+    /// Whether everything the application sends from now on goes to the client unchanged.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self.state, State::Passing) && !self.answered
+    }
+
+    /// Whether the head has been seen.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        !matches!(self.state, State::Waiting)
+    }
+
+    /// Whether nothing more of this run is for the client: it has its whole answer, or will get that of another run.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.answered || matches!(self.state, State::Discarding)
+    }
+
+    /// How the load's request differs from the client's: without the client's own conditions and range, and
+    /// with the validators of the stale response it may confirm (RFC 9111 §4.3.1).
+    #[must_use]
+    pub fn load_request(&self) -> LoadRequest {
+        let mut add = Vec::new();
+        if let Some(stale) = &self.origin.stale {
+            let etag = if stale.meta.flags.contains(Flags::GENERATED_ETAG) { None } else { stale.etag() };
+            for (name, value) in
+                validation::conditional_fields(etag, stale.field("last-modified")).into_iter().flatten()
+            {
+                add.push((name, value.to_vec()));
+            }
+        }
+        LoadRequest { as_get: &*self.request.method == "HEAD", add }
+    }
+
+    /// The application has sent its head.
+    ///
+    /// # Arguments
+    ///
+    /// `trailers`: the application announced trailer fields; such a response is not stored.
+    /// `dependency`: what the handler said about it.
+    pub fn head(
+        &mut self,
+        status: u16,
+        fields: Fields<'_>,
+        trailers: bool,
+        dependency: Option<&Dependency>,
+        now: Timestamp,
+    ) -> HeadStep<B> {
+        self.writes &= invalidation::invalidates(&self.request.method, status);
+        if self.writes {
+            self.invalidate_written(Some(fields));
+        }
+        if self.plan == Plan::Pass {
+            self.state = State::Passing;
+            return HeadStep::Send(self.edits(self.origin.reason, false));
+        }
+        let arrived = Arrived { status, fields, trailers, dependency, now };
+        if status == 304
+            && let Some(stale) = self.origin.stale.take()
+        {
+            return self.confirmed(&stale, &arrived);
+        }
+        if matches!(status, 500 | 502 | 503 | 504) {
+            return self.server_error(status, fields, now);
+        }
+        let http = Arc::clone(&self.http);
+        let rule = http.settings.rule(self.rule);
+        match self.draft(rule, &rule.directives, &arrived) {
+            Err(reason) => self.not_stored(reason, now),
+            Ok(draft) => self.start_recording(draft, status, fields),
+        }
+    }
+
+    /// The application has sent a chunk; `last` when no more follows.
+    pub fn chunk(&mut self, chunk: B, last: bool, now: Timestamp) -> ChunkStep<B> {
+        let State::Recording(recording) = &mut self.state else {
+            return if self.is_answered() { ChunkStep::Drop } else { ChunkStep::Send };
+        };
+        recording.size += chunk.as_slice().len() as u64;
+        recording.chunks.push(chunk);
+        if recording.size > self.http.settings.max_body {
+            return self.give_up(Reason::TooLarge, now);
+        }
+        if !last {
+            return self.pass_chunk();
+        }
+        if recording.expected.is_some_and(|expected| expected != recording.size) {
+            return self.give_up(Reason::LengthMismatch, now);
+        }
+        self.complete(now)
+    }
+
+    /// The application sends its content by a way that cannot be recorded.
+    ///
+    /// # Returns
+    ///
+    /// The edits for the head, if it was held: the client gets it now.
+    pub fn give_up_recording(&mut self, now: Timestamp) -> Option<Edits> {
+        self.stop_recording(Reason::Incomplete, now)
+    }
+
+    /// The application has returned. A response it did not finish is not stored.
+    ///
+    /// # Returns
+    ///
+    /// Whether it has to run once more, by [`Exchange::load_request`] as it is now: it answered a condition with a
+    /// 304 for something else than what was asked about.
+    pub fn end(&mut self) -> bool {
+        if std::mem::take(&mut self.again) {
+            self.state = State::Waiting;
+            return true;
+        }
+        if self.writes && self.is_decided() {
+            // What a handler commits after its response has begun is not in what was loaded in between.
+            self.invalidate_written(None);
+        }
+        self.abandon();
+        false
+    }
+
+    /// The application will not finish. Those who wait elect another to load.
+    pub fn abandon(&mut self) {
+        self.permit = None;
+        if !matches!(self.state, State::Passing) {
+            self.state = State::Passing;
+        }
+    }
+
+    /// The application has raised.
+    ///
+    /// # Returns
+    ///
+    /// A stale response for the client, where one is stored that may be served on errors (RFC 5861 §4) and
+    /// nothing was sent yet. Else `None`: the error is the client's, and that of everybody who waits.
+    pub fn fail(
+        &mut self,
+        error: Arc<dyn std::any::Any + Send + Sync>,
+        now: Timestamp,
+    ) -> Option<Response<B>> {
+        let unsent = match &self.state {
+            State::Waiting => true,
+            State::Recording(recording) => recording.held.is_some(),
+            State::Passing | State::Discarding => false,
+        };
+        if self.plan == Plan::Record {
+            self.http.cache.counters.count_load_error();
+        }
+        if let Some(permit) = self.permit.take() {
+            permit.finish(End::Failed(Failure::Raised(error)));
+        }
+        self.state = State::Passing;
+        let answer = if unsent { self.stale_on_error(now) } else { None };
+        if self.answered { None } else { answer }
+    }
+
+    /// The client's answer from what was just loaded or confirmed.
+    fn answer_from(&self, entry: Arc<Entry<B>>, now: Timestamp, validated: bool) -> Response<B> {
+        let lines = self.request.fields.to_vec();
+        let head = RequestHead::new(&self.request.method, Fields::new(&lines));
+        let status = CacheStatus {
+            forward_status: (validated && self.origin.forward == Forward::Stale).then_some(304),
+            ttl_seconds: Some(entry.meta.ttl_millis(now).div_euclid(1000)),
+            stored: true,
+            ..CacheStatus::forwarded(CACHE_NAME, self.origin.forward)
+        };
+        let how = self.http.provenance(status, "MISS", false, now);
+        Response::from_entry(entry, &head, &how)
+    }
+
+    fn edits(&self, reason: Reason, stored: bool) -> Edits {
+        let mut append = Vec::with_capacity(4);
+        let plain = matches!(reason, Reason::UriMiss | Reason::Method);
+        let status = CacheStatus {
+            stored,
+            detail: (!stored && !plain).then(|| reason.token()),
+            ..CacheStatus::forwarded(CACHE_NAME, self.origin.forward)
+        };
+        let word = if self.plan == Plan::Pass { "BYPASS" } else { "MISS" };
+        let how = self.http.provenance(status, word, false, self.request_time);
+        how.write(&mut append);
+        Edits { replace_freshness: false, append }
+    }
+
+    fn finish_permit(&mut self, end: End<Failure<B>>) {
+        if let Some(permit) = self.permit.take() {
+            permit.finish(end);
+        }
+    }
+
+    /// The answer cannot be stored: whoever waits goes at once, and for a while nobody waits for this key.
+    fn remember_not_storable(&mut self, reason: Reason, now: Timestamp) {
+        self.http.cache.counters.count_not_stored(reason);
+        if self.permit.is_some() {
+            let local = &self.http.cache.local;
+            if !matches!(local.get(&self.origin.key), Some(Slot::Vary(_) | Slot::Response(_))) {
+                local.insert(
+                    self.origin.key,
+                    Slot::HitForMiss { until: now.plus(self.http.settings.hit_for_miss) },
+                );
+            }
+        }
+        self.finish_permit(End::NotStorable);
+    }
+
+    /// A write went through: its URI, and those of the same origin it names, are no longer true (RFC 9111 §4.4).
+    fn invalidate_written(&self, fields: Option<Fields<'_>>) {
+        let cache = &self.http.cache;
+        let authority = &self.request.authority;
+        cache.invalidate(&Target::Uri { authority, path: self.request.path.as_bytes() }, Mode::Hard);
+        if let Some(fields) = fields {
+            let further = invalidation::further_targets(
+                &self.request.scheme,
+                authority,
+                &self.request.raw_path,
+                fields,
+            );
+            for path in further {
+                let path = self.request.relative(&path);
+                cache.invalidate(&Target::Uri { authority, path: path.as_bytes() }, Mode::Hard);
+            }
+        }
+    }
+
+    pub(crate) fn jitter(&self) -> f64 {
+        self.http.settings.jitter
+    }
+
+    pub(crate) fn is_partitioned(&self) -> bool {
+        self.partitioned
+    }
+
+    pub(crate) fn request(&self) -> &OwnedRequest {
+        &self.request
+    }
+
+    pub(crate) fn primary(&self) -> Option<Key> {
+        self.primary
+    }
+
+    pub(crate) fn request_time(&self) -> Timestamp {
+        self.request_time
+    }
+}

@@ -1,0 +1,75 @@
+//! What the application's content leads to: chunks that pass while they are kept, and at the last one a stored response.
+
+use std::sync::Arc;
+
+use hotplate_policy::reason::Reason;
+use hotplate_policy::time::Timestamp;
+
+use super::{ChunkStep, Edits, Exchange, Purpose, State};
+use crate::cache::Failure;
+use crate::entry::Body;
+use crate::exchange::publish::Draft;
+use crate::fill::End;
+
+impl<B: Body> Exchange<B> {
+    pub(super) fn pass_chunk(&mut self) -> ChunkStep<B> {
+        let State::Recording(recording) = &mut self.state else { return ChunkStep::Send };
+        match (self.answered, recording.held.take()) {
+            (true, _) => ChunkStep::Drop,
+            (false, Some(edits)) => ChunkStep::SendHead(edits),
+            (false, None) => ChunkStep::Send,
+        }
+    }
+
+    pub(super) fn give_up(&mut self, reason: Reason, now: Timestamp) -> ChunkStep<B> {
+        match self.stop_recording(reason, now) {
+            _ if self.answered => ChunkStep::Drop,
+            Some(edits) => ChunkStep::SendHead(edits),
+            None => ChunkStep::Send,
+        }
+    }
+
+    /// Returns the edits for a head that was held, which the client gets now.
+    pub(super) fn stop_recording(&mut self, reason: Reason, now: Timestamp) -> Option<Edits> {
+        let State::Recording(recording) = std::mem::replace(&mut self.state, State::Passing) else {
+            return None;
+        };
+        self.remember_not_storable(reason, now);
+        recording.held.map(|_| self.edits(reason, false))
+    }
+
+    pub(super) fn complete(&mut self, now: Timestamp) -> ChunkStep<B> {
+        let State::Recording(recording) = std::mem::replace(&mut self.state, State::Passing) else {
+            return ChunkStep::Send;
+        };
+        let body = B::join(recording.chunks);
+        let entry = match recording.purpose {
+            Purpose::Share(status, lines) => {
+                let entry = Draft::shared_failure(self, status, &lines, now).entry(
+                    &self.http.cache,
+                    self.position,
+                    body,
+                );
+                self.finish_permit(End::Failed(Failure::Response(Arc::new(entry))));
+                return if self.answered { ChunkStep::Drop } else { ChunkStep::Send };
+            }
+            Purpose::Store(mut draft) => {
+                draft.make_etag(body.as_slice());
+                let entry = Arc::new(draft.entry(&self.http.cache, self.position, body));
+                let http = Arc::clone(&self.http);
+                http.publish(self, &draft, Arc::clone(&entry));
+                entry
+            }
+        };
+        self.http.cache.retries.clear(self.origin.key);
+        self.finish_permit(End::Stored);
+        match (self.answered, recording.held) {
+            (true, _) => ChunkStep::Drop,
+            (false, None) => ChunkStep::Send,
+            (false, Some(_)) => {
+                self.answered = true;
+                ChunkStep::Answer(self.answer_from(entry, now, false))
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What the application's head leads to: a response that is recorded, one that passes, one that confirms what is
+//! stored, or a failure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hotplate_policy::cache_control::Scope;
+use hotplate_policy::cache_status::CacheStatus;
+use hotplate_policy::control::{self, Layers, LocalDirectives};
+use hotplate_policy::fields::Fields;
+use hotplate_policy::freshness::StoredMeta;
+use hotplate_policy::profile::Profile;
+use hotplate_policy::reason::Reason;
+use hotplate_policy::request::RequestHead;
+use hotplate_policy::reuse;
+use hotplate_policy::storing::{self, StoreFacts};
+use hotplate_policy::time::Timestamp;
+use hotplate_policy::validation::{self, Precondition};
+
+use super::{Arrived, Dependency, Edits, Exchange, HeadStep, Purpose, Recording, State};
+use crate::entry::{Body, Entry};
+use crate::exchange::publish::{Draft, Selecting, is_client_freshness};
+use crate::exchange::request::Lines;
+use crate::exchange::response::{CACHE_NAME, Response};
+use crate::fill::End;
+use crate::rules::{Cookies, Rule};
+
+impl<B: Body> Exchange<B> {
+    pub(super) fn draft(
+        &self,
+        rule: &Rule,
+        directives: &LocalDirectives,
+        arrived: &Arrived<'_>,
+    ) -> Result<Draft, Reason> {
+        let Arrived { status, fields, dependency, now, .. } = *arrived;
+        let settings = &self.http.settings;
+        let request_lines = self.request.fields.to_vec();
+        // The load of a HEAD was a GET.
+        let method = if &*self.request.method == "HEAD" { "GET" } else { &*self.request.method };
+        let head = RequestHead::new(method, Fields::new(&request_lines));
+        let layers = Layers {
+            profile: settings.profile,
+            dependency: dependency.map(|dependency| &dependency.directives),
+            rule: Some(directives),
+            heuristic: settings.profile == Profile::Rfc9111,
+        };
+        let control = control::resolve(&layers, status, fields, now);
+        let facts = StoreFacts {
+            profile: settings.profile,
+            request: &head,
+            method_in_key: method != "GET",
+            partitioned: self.partitioned,
+            cookies_ignored: rule.cookies != Cookies::Guard,
+            store_set_cookie: rule.cookies == Cookies::DangerStore,
+        };
+        storing::decide(&facts, status, fields, &control)?;
+        if arrived.trailers {
+            return Err(Reason::Trailers);
+        }
+        if announced_length(fields)?.is_some_and(|length| length > settings.max_body) {
+            return Err(Reason::TooLarge);
+        }
+        let selecting = Selecting::of(fields, &rule.vary)?;
+        let meta = StoredMeta::new(settings.profile, &control, status, fields, self.request_time, now);
+        let client_ttl = client_ttl(rule, dependency).filter(|_| {
+            // What the application keeps from every cache stays kept from the client's.
+            control.private == Scope::Absent && !control.no_store
+        });
+        Ok(Draft::new(self, rule, arrived, meta, &control, selecting, client_ttl))
+    }
+
+    pub(super) fn start_recording(&mut self, draft: Draft, status: u16, fields: Fields<'_>) -> HeadStep<B> {
+        let expected = announced_length(fields).unwrap_or_default();
+        let mut edits = self.edits(self.origin.reason, true);
+        draft.add_to(&mut edits);
+        let wants_etag = status == 200 && expected.is_some() && !fields.contains("etag");
+        let answer = if self.answered { None } else { self.not_modified(&draft) };
+        let hold = !self.answered && answer.is_none() && wants_etag;
+        self.state = State::Recording(Recording {
+            purpose: Purpose::Store(Box::new(draft)),
+            chunks: Vec::with_capacity(1),
+            size: 0,
+            expected,
+            held: hold.then(|| edits.clone()),
+        });
+        match answer {
+            Some(response) => {
+                self.answered = true;
+                HeadStep::Answer(response)
+            }
+            None if hold => HeadStep::Hold,
+            None => HeadStep::Send(edits),
+        }
+    }
+
+    /// A 304 for a client that has this representation already, where the application's own validators tell
+    /// so before the body has come.
+    pub(super) fn not_modified(&self, draft: &Draft) -> Option<Response<B>> {
+        let lines = self.request.fields.to_vec();
+        let head = RequestHead::new(&self.request.method, Fields::new(&lines));
+        if !head.is_conditional() {
+            return None;
+        }
+        let meta = draft.meta();
+        let etag = draft.field("etag");
+        if validation::evaluate(&head, etag, meta.last_modified, meta.date, meta.status)
+            != Precondition::NotModified
+        {
+            return None;
+        }
+        let entry = Arc::new(draft.entry(&self.http.cache, self.position, B::join(Vec::new())));
+        Some(self.answer_from(entry, meta.response_time, true))
+    }
+
+    pub(super) fn server_error(&mut self, status: u16, fields: Fields<'_>, now: Timestamp) -> HeadStep<B> {
+        self.http.cache.counters.count_load_error();
+        let answer = self.stale_on_error(now);
+        let shareable = self.permit.is_some() && !fields.contains("set-cookie") && {
+            let control = control::resolve(&Layers::default(), status, fields, now);
+            !control.no_store && control.private == Scope::Absent
+        };
+        if shareable {
+            self.state = State::Recording(Recording {
+                purpose: Purpose::Share(
+                    status,
+                    Lines::copy(
+                        fields
+                            .iter()
+                            .filter(|(name, _)| hotplate_policy::fields::is_stored_field(name, fields)),
+                    ),
+                ),
+                chunks: Vec::with_capacity(1),
+                size: 0,
+                expected: announced_length(fields).unwrap_or_default(),
+                held: None,
+            });
+        } else {
+            self.finish_permit(End::NotStorable);
+            self.state = State::Passing;
+        }
+        match answer {
+            Some(response) if !self.answered => {
+                self.answered = true;
+                HeadStep::Answer(response)
+            }
+            _ => HeadStep::Send(self.edits(Reason::ServerError, false)),
+        }
+    }
+
+    /// The stale response, if errors may be answered with it; notes when the key may be tried again.
+    pub(super) fn stale_on_error(&mut self, now: Timestamp) -> Option<Response<B>> {
+        let stale = self.origin.stale.clone()?;
+        let lines = self.request.fields.to_vec();
+        let head = RequestHead::new(&self.request.method, Fields::new(&lines));
+        if !reuse::may_serve_on_error(&head, self.http.settings.honor_request_directives, &stale.meta, now) {
+            return None;
+        }
+        self.http.cache.retries.note(self.origin.key, now, self.http.settings.retry_after);
+        if self.answered {
+            return None;
+        }
+        self.http.cache.counters.count_rescued();
+        let status = CacheStatus {
+            ttl_seconds: Some(stale.meta.ttl_millis(now).div_euclid(1000)),
+            detail: Some(Reason::StaleIfError.token()),
+            ..CacheStatus::forwarded(CACHE_NAME, self.origin.forward)
+        };
+        let how = self.http.provenance(status, "STALE", true, now);
+        Some(Response::from_entry(stale, &head, &how))
+    }
+
+    /// A 304 from the application: freshen the stored response and answer with it (RFC 9111 §4.3.4).
+    pub(super) fn confirmed(&mut self, stale: &Arc<Entry<B>>, arrived: &Arrived<'_>) -> HeadStep<B> {
+        let Arrived { fields, dependency, now, .. } = *arrived;
+        if !validation::freshens(stale.etag(), stale.field("last-modified"), fields) {
+            // It speaks of another representation: what is stored is of no use, and the client has not got this one.
+            self.http.cache.local.remove(&self.origin.key);
+            self.again = true;
+            self.state = State::Discarding;
+            return HeadStep::Discard;
+        }
+        let http = Arc::clone(&self.http);
+        let rule = http.settings.rule(self.rule);
+        let stored: Vec<(&[u8], &[u8])> = stale.fields().collect();
+        let mut merged = validation::merge(Fields::new(&stored), fields);
+        let mut directives = rule.directives.clone();
+        if client_ttl(rule, dependency).is_some() {
+            // What is stored was written for clients. Where the application says nothing new, its lifetime stays.
+            merged.retain(|(name, _)| {
+                !is_client_freshness(name) || fields.iter().any(|(told, _)| told == *name)
+            });
+            directives.ttl = directives.ttl.or(Some(stale.meta.lifetime));
+        }
+        let merged = Fields::new(&merged);
+        let merged = Arrived { status: stale.meta.status, fields: merged, ..*arrived };
+        let entry = match self.draft(rule, &directives, &merged) {
+            Ok(mut draft) => {
+                draft.keep_generated_etag(stale.meta.flags);
+                let entry = Arc::new(draft.entry(&http.cache, self.position, stale.body().share()));
+                http.publish(self, &draft, Arc::clone(&entry));
+                entry
+            }
+            Err(_) => {
+                http.cache.local.remove(&self.origin.key);
+                Arc::clone(stale)
+            }
+        };
+        if !self.answered {
+            http.cache.counters.count_validated();
+        }
+        http.cache.retries.clear(self.origin.key);
+        self.finish_permit(End::Stored);
+        self.state = State::Passing;
+        if self.answered {
+            return HeadStep::Send(Edits::default());
+        }
+        self.answered = true;
+        HeadStep::Answer(self.answer_from(entry, now, true))
+    }
+
+    pub(super) fn not_stored(&mut self, reason: Reason, now: Timestamp) -> HeadStep<B> {
+        self.remember_not_storable(reason, now);
+        self.state = State::Passing;
+        HeadStep::Send(self.edits(reason, false))
+    }
+}
+
+/// The lifetime told to clients, where it is not the application's.
+fn client_ttl(rule: &Rule, dependency: Option<&Dependency>) -> Option<Duration> {
+    dependency.and_then(|dependency| dependency.client_ttl).or(rule.client_ttl)
+}
+
+/// The length the response announces (RFC 9110 §8.6), or an error where it is no length or several.
+fn announced_length(fields: Fields<'_>) -> Result<Option<u64>, Reason> {
+    let mut lengths = fields.members("content-length").map(|text| {
+        let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+        let parsed = std::str::from_utf8(text).ok().filter(|_| digits).and_then(|text| text.parse().ok());
+        parsed.ok_or(Reason::LengthMismatch)
+    });
+    let Some(first) = lengths.next().transpose()? else { return Ok(None) };
+    for other in lengths {
+        if other? != first {
+            return Err(Reason::LengthMismatch);
+        }
+    }
+    Ok(Some(first))
+}

@@ -1,0 +1,498 @@
+//! The way in: from a request to an answer, or to what has to be done for one.
+
+use std::sync::Arc;
+
+use hotplate_policy::cache_status::{self, CacheStatus, Forward};
+use hotplate_policy::fields::Fields;
+use hotplate_policy::freshness::Flags;
+use hotplate_policy::reason::Reason;
+use hotplate_policy::request::RequestHead;
+use hotplate_policy::reuse::{self, Reuse};
+use hotplate_policy::storing;
+use hotplate_policy::time::Timestamp;
+use hotplate_policy::vary;
+
+use crate::cache::{Cache, Failure};
+use crate::config::{RuleId, Settings};
+use crate::entry::{Body, Entry};
+use crate::exchange::load::{Exchange, Origin};
+use crate::exchange::request::Request;
+use crate::exchange::response::{CACHE_NAME, Provenance, Response};
+use crate::fill::{End, Join, Ticket};
+use crate::key::{Key, KeyParts};
+use crate::log::{Footprint, Position, Standing};
+use crate::rules::{Cookies, Rule};
+use crate::tier::local::Slot;
+
+/// How often one request waits for another one's load before it is forwarded on its own.
+const MOST_WAITS: u8 = 3;
+
+/// The HTTP side of a cache: settings over a [`Cache`].
+pub struct HttpCache<B: Body> {
+    pub(crate) cache: Arc<Cache<B>>,
+    pub(crate) settings: Settings,
+}
+
+/// What a lookup found to be done. See the picture in [`crate::exchange`].
+pub enum Lookup<B: Body> {
+    /// Answer with this.
+    Serve(Response<B>),
+    /// Answer with this, which is stale, and run the exchange as a load that nobody waits for.
+    ServeAndRefresh(Response<B>, Exchange<B>),
+    /// The request's body is part of its key: read at most `limit` bytes and look up again with it, or,
+    /// when there is more, again without it and with [`Round::body_refused`].
+    NeedBody {
+        /// The most bytes that enter a key.
+        limit: usize,
+    },
+    /// Run the application for this client alone.
+    Forward(Exchange<B>),
+    /// The caller holds the permit for the key: run the application so that a client who leaves stops nothing.
+    Load(Exchange<B>),
+    /// Another caller loads the key: wait for the ticket, then look up again with the round it gives.
+    Wait(Ticket<Failure<B>>),
+    /// The load this request waited for raised; the same error is this request's too.
+    Raised(Arc<dyn std::any::Any + Send + Sync>),
+}
+
+/// What the caller has already been through with one request. Starts as the default.
+pub struct Round<B> {
+    /// How the load that was waited for ended; `None` also when the deadline came first.
+    pub end: Option<End<Failure<B>>>,
+    /// How often this request has waited.
+    pub waits: u8,
+    /// The deadline of waiting has passed.
+    pub timed_out: bool,
+    /// The request's body is too large for a key.
+    pub body_refused: bool,
+}
+
+impl<B> Default for Round<B> {
+    fn default() -> Self {
+        Self { end: None, waits: 0, timed_out: false, body_refused: false }
+    }
+}
+
+/// Who may share a stored response with a request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Partition {
+    /// Requests with the same name share.
+    Name(Vec<u8>),
+    /// This request is not cached.
+    Refused,
+    /// The name could not be found out; the request is forwarded.
+    Failed,
+}
+
+/// What of a request is known once its key is.
+pub(crate) struct Asked<'a> {
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) head: &'a RequestHead<'a>,
+    pub(crate) rule_id: RuleId,
+    pub(crate) key: Key,
+    pub(crate) partitioned: bool,
+    /// Credentials that make sharing depend on what the response says.
+    pub(crate) guard: Option<Reason>,
+    pub(crate) waits: u8,
+    pub(crate) now: Timestamp,
+}
+
+/// What stands under a key.
+enum Found<B> {
+    Response(Arc<Entry<B>>, Key, Standing),
+    /// Responses are stored, none for this request's selecting fields; the key it would have.
+    OtherVariants(Key),
+    /// The last answer for this key could not be stored.
+    HitForMiss(Key),
+    Nothing(Option<Reason>),
+}
+
+impl<B: Body> HttpCache<B> {
+    /// The HTTP side of `cache` with these settings.
+    #[must_use]
+    pub fn new(cache: Arc<Cache<B>>, settings: Settings) -> Self {
+        Self { cache, settings }
+    }
+
+    /// The cache behind it.
+    #[must_use]
+    pub fn cache(&self) -> &Arc<Cache<B>> {
+        &self.cache
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Looks a request up.
+    ///
+    /// # Arguments
+    ///
+    /// `partition` is called at most once, and only when the rule that speaks has a partition.
+    ///
+    /// # Cost
+    ///
+    /// Never waits. A hit copies neither request nor body.
+    pub fn lookup(
+        self: &Arc<Self>,
+        request: &Request<'_>,
+        round: &Round<B>,
+        now: Timestamp,
+        partition: &mut dyn FnMut(RuleId) -> Partition,
+    ) -> Lookup<B> {
+        let head = RequestHead::new(request.method, request.fields);
+        let (rule_id, rule) = match self.admit(request, &head) {
+            Ok(admitted) => admitted,
+            Err(reason) => return self.bypass(request, &head, reason, now),
+        };
+        let method = if head.is_head() { "GET" } else { request.method };
+        let body = if method == "GET" {
+            None
+        } else if round.body_refused {
+            return self.bypass(request, &head, Reason::RequestBodyTooLarge, now);
+        } else {
+            let Some(body) = request.body else { return Lookup::NeedBody { limit: rule.max_request_body } };
+            Some((request.fields.first("content-type").unwrap_or_default(), body))
+        };
+        let name = if rule.partitioned {
+            match partition(rule_id) {
+                Partition::Name(name) => Some(name),
+                Partition::Refused => return self.bypass(request, &head, Reason::PartitionRefused, now),
+                Partition::Failed => return self.bypass(request, &head, Reason::PartitionFailed, now),
+            }
+        } else {
+            None
+        };
+        let mut normalised = Vec::new();
+        let key = Key::of(&KeyParts {
+            method,
+            scheme: request.scheme,
+            authority: request.authority,
+            path: request.raw_path,
+            query: rule.query.apply(request.query, &mut normalised),
+            partition: name.as_deref(),
+            body,
+        });
+        let partitioned = name.is_some();
+        let guard =
+            storing::request_guard(self.settings.profile, &head, partitioned, rule.cookies != Cookies::Guard);
+        let waits = round.waits;
+        let asked = Asked { request, head: &head, rule_id, key, partitioned, guard, waits, now };
+        match &round.end {
+            Some(End::Failed(failure)) => self.after_failure(&asked, failure),
+            Some(End::NotStorable) => self.alone(&asked, Origin::miss(Reason::HitForMiss, key)),
+            _ if round.timed_out => self.alone(&asked, Origin::miss(Reason::WaitTimeout, key)),
+            _ => self.find_and_decide(&asked),
+        }
+    }
+
+    /// Which rule speaks, or why the request is not looked up at all.
+    fn admit(&self, request: &Request<'_>, head: &RequestHead<'_>) -> Result<(RuleId, &Rule), Reason> {
+        let settings = &self.settings;
+        if !settings.covers(request.path) {
+            return Err(Reason::Excluded);
+        }
+        let id = settings.rule_for(request.method, request.path).ok_or(Reason::Method)?;
+        let rule = settings.rule(id);
+        if !rule.cache {
+            return Err(Reason::RuleSaysNo);
+        }
+        if !settings.allows_host(request.authority) {
+            return Err(Reason::HostNotAllowed);
+        }
+        if head.upgrade {
+            return Err(Reason::Upgrade);
+        }
+        if head.has_body && matches!(request.method, "GET" | "HEAD") {
+            return Err(Reason::RequestBody);
+        }
+        Ok((id, rule))
+    }
+
+    fn find_and_decide(self: &Arc<Self>, asked: &Asked<'_>) -> Lookup<B> {
+        match self.find(asked.key, asked.request.fields, asked.now) {
+            Found::Response(entry, key, standing) => self.decide(asked, entry, key, standing),
+            Found::OtherVariants(key) => {
+                self.miss(asked, Origin::of(Forward::VaryMiss, Reason::VaryMiss, key))
+            }
+            Found::HitForMiss(key) => self.alone(asked, Origin::miss(Reason::HitForMiss, key)),
+            Found::Nothing(reason) => {
+                self.miss(asked, Origin::of(Forward::UriMiss, reason.unwrap_or(Reason::UriMiss), asked.key))
+            }
+        }
+    }
+
+    /// Follows the stored `Vary` from the primary key to the response for this request's fields.
+    fn find(&self, key: Key, fields: Fields<'_>, now: Timestamp) -> Found<B> {
+        let (slot, key) = match self.cache.local.get(&key) {
+            Some(Slot::Vary(record)) => {
+                let mut selecting = Vec::with_capacity(64);
+                for name in record.names() {
+                    vary::normalise(name, fields, &mut selecting);
+                }
+                let variant = key.variant(&selecting);
+                match self.cache.local.get(&variant) {
+                    None => return Found::OtherVariants(variant),
+                    found => (found, variant),
+                }
+            }
+            found => (found, key),
+        };
+        match slot {
+            Some(Slot::Response(entry)) => {
+                let standing =
+                    self.cache.log.standing_cached(&entry.footprint, entry.position, entry.verified());
+                if standing == Standing::Invalid {
+                    self.cache.local.remove(&key);
+                    return Found::Nothing(Some(Reason::Invalidated));
+                }
+                Found::Response(entry, key, standing)
+            }
+            Some(Slot::HitForMiss { until }) if until > now => Found::HitForMiss(key),
+            Some(Slot::HitForMiss { .. }) => {
+                self.cache.local.remove(&key);
+                Found::Nothing(None)
+            }
+            Some(Slot::Vary(_)) | None => Found::Nothing(None),
+        }
+    }
+
+    /// A response is stored for this request: may it be used?
+    fn decide(
+        self: &Arc<Self>,
+        asked: &Asked<'_>,
+        entry: Arc<Entry<B>>,
+        key: Key,
+        standing: Standing,
+    ) -> Lookup<B> {
+        let meta = &entry.meta;
+        let shareable = asked.guard.is_none() || meta.flags.contains(Flags::PUBLIC);
+        let honor = self.settings.honor_request_directives;
+        let decision = match reuse::decide(asked.head, honor, meta, shareable, asked.now) {
+            Reuse::Fresh | Reuse::StaleAllowed if standing == Standing::Soft => {
+                if meta.flags.contains(Flags::NO_STALE) {
+                    Reuse::Validate(Reason::SoftInvalidated)
+                } else {
+                    Reuse::StaleWhileRevalidate
+                }
+            }
+            decision => decision,
+        };
+        match decision {
+            Reuse::Fresh => self.serve(asked, entry, Reason::Fresh),
+            Reuse::StaleAllowed => self.serve(asked, entry, Reason::Stale),
+            Reuse::StaleWhileRevalidate => self.serve_and_refresh(asked, entry, key),
+            Reuse::Validate(reason) => {
+                if self.cache.retries.is_held(key, asked.now)
+                    && reuse::may_serve_on_error(asked.head, honor, meta, asked.now)
+                {
+                    return self.serve(asked, entry, Reason::StaleIfError);
+                }
+                self.miss(asked, Origin::stale(reason, key, entry))
+            }
+            Reuse::Forbidden(reason) => self.alone(asked, Origin::miss(reason, key)),
+            Reuse::GatewayTimeout => self.gateway_timeout(asked),
+        }
+    }
+
+    fn serve(&self, asked: &Asked<'_>, entry: Arc<Entry<B>>, reason: Reason) -> Lookup<B> {
+        let fresh = reason == Reason::Fresh;
+        if fresh {
+            self.cache.counters.count_hit();
+        } else {
+            self.cache.counters.count_stale();
+        }
+        if asked.waits > 0 {
+            self.cache.counters.count_collapsed();
+        }
+        Lookup::Serve(self.respond(asked, entry, reason))
+    }
+
+    fn respond(&self, asked: &Asked<'_>, entry: Arc<Entry<B>>, reason: Reason) -> Response<B> {
+        let fresh = reason == Reason::Fresh;
+        let ttl_seconds = Some(entry.meta.ttl_millis(asked.now).div_euclid(1000));
+        // A waiter was not served from what was stored when it asked: RFC 9211 §2.7 calls that collapsed.
+        let waited = asked.waits > 0;
+        let status = CacheStatus {
+            ttl_seconds,
+            collapsed: waited,
+            detail: (!fresh).then(|| reason.token()),
+            ..if waited {
+                CacheStatus::forwarded(CACHE_NAME, Forward::UriMiss)
+            } else {
+                CacheStatus::hit(CACHE_NAME)
+            }
+        };
+        let how = self.provenance(status, if fresh { "HIT" } else { "STALE" }, true, asked.now);
+        Response::from_entry(entry, asked.head, &how)
+    }
+
+    /// Stale, and served while one load refreshes it: nobody waits.
+    fn serve_and_refresh(self: &Arc<Self>, asked: &Asked<'_>, entry: Arc<Entry<B>>, key: Key) -> Lookup<B> {
+        if self.cache.retries.is_held(key, asked.now) {
+            return self.serve(asked, entry, Reason::StaleWhileRevalidate);
+        }
+        let position = self.cache.log.position();
+        match self.join(asked, key, position) {
+            Join::Wait(_) => self.serve(asked, entry, Reason::StaleWhileRevalidate),
+            Join::Lead(permit) => {
+                self.cache.counters.count_stale();
+                let response = self.respond(asked, Arc::clone(&entry), Reason::StaleWhileRevalidate);
+                let origin = Origin::stale(Reason::StaleWhileRevalidate, key, entry);
+                let mut exchange = Exchange::record(Arc::clone(self), asked, origin, Some(permit), position);
+                exchange.nobody_waits();
+                Lookup::ServeAndRefresh(response, exchange)
+            }
+        }
+    }
+
+    /// Nothing usable is stored: take the permit for the key, or wait for who has it.
+    fn miss(self: &Arc<Self>, asked: &Asked<'_>, origin: Origin<B>) -> Lookup<B> {
+        let head = asked.head;
+        if self.settings.honor_request_directives && head.directives.only_if_cached {
+            return self.gateway_timeout(asked);
+        }
+        if head.if_match_or_unmodified {
+            return self.pass(asked, Reason::Precondition);
+        }
+        // A stored response is validated with a plain GET, whatever the client asked of it.
+        if origin.stale.is_none() {
+            if head.range.is_some() {
+                return self.pass(asked, Reason::RangeRequest);
+            }
+            if head.is_head() {
+                return self.pass(asked, Reason::HeadMiss);
+            }
+        }
+        if let Some(reason) = asked.guard {
+            return self.alone(asked, Origin { reason, ..origin });
+        }
+        if head.directives.no_store {
+            return self.pass(asked, Reason::NoStoreRequest);
+        }
+        if asked.waits >= MOST_WAITS {
+            return self.alone(asked, Origin { reason: Reason::WaitTimeout, ..origin });
+        }
+        let position = self.cache.log.position();
+        match self.join(asked, origin.key, position) {
+            Join::Wait(ticket) => Lookup::Wait(ticket),
+            Join::Lead(permit) => {
+                if origin.stale.is_none()
+                    && let Found::Response(entry, _, Standing::Current) =
+                        self.find(asked.key, asked.request.fields, asked.now)
+                    && reuse::decide(
+                        head,
+                        self.settings.honor_request_directives,
+                        &entry.meta,
+                        true,
+                        asked.now,
+                    ) == Reuse::Fresh
+                {
+                    // A load on another thread ended between the lookup and the permit.
+                    return self.serve(asked, entry, Reason::Fresh);
+                }
+                self.cache.counters.count_miss();
+                Lookup::Load(Exchange::record(Arc::clone(self), asked, origin, Some(permit), position))
+            }
+        }
+    }
+
+    fn join(&self, asked: &Asked<'_>, key: Key, position: Position) -> Join<Failure<B>> {
+        let log = &self.cache.log;
+        self.cache.fills.join(key, position, |began| {
+            if began == position {
+                return true;
+            }
+            // Of its tags nothing is known before it ends; what they make untrue is noticed when it is looked up.
+            let request = asked.request;
+            let footprint = Footprint::new(log, asked.key, request.authority, request.path.as_bytes(), []);
+            log.standing(&footprint, began) == Standing::Current
+        })
+    }
+
+    /// Forwarded for this client alone, without a permit; the answer is stored if it may be.
+    fn alone(self: &Arc<Self>, asked: &Asked<'_>, origin: Origin<B>) -> Lookup<B> {
+        let head = asked.head;
+        if head.range.is_some() || head.is_head() || head.if_match_or_unmodified || head.directives.no_store {
+            return self.pass(asked, origin.reason);
+        }
+        self.cache.counters.count_miss();
+        let position = self.cache.log.position();
+        // What is stored is not validated by a client that may not see it.
+        let origin = Origin { stale: None, ..origin };
+        Lookup::Forward(Exchange::record(Arc::clone(self), asked, origin, None, position))
+    }
+
+    /// Forwarded; the answer is not stored.
+    fn pass(self: &Arc<Self>, asked: &Asked<'_>, reason: Reason) -> Lookup<B> {
+        self.bypass(asked.request, asked.head, reason, asked.now)
+    }
+
+    fn bypass(
+        self: &Arc<Self>,
+        request: &Request<'_>,
+        head: &RequestHead<'_>,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Lookup<B> {
+        self.cache.counters.count_forwarded(reason);
+        Lookup::Forward(Exchange::bypass(Arc::clone(self), request, head, reason, now))
+    }
+
+    /// The load this request waited for failed: stale if that is allowed, else the same failure.
+    fn after_failure(self: &Arc<Self>, asked: &Asked<'_>, failure: &Failure<B>) -> Lookup<B> {
+        if let Found::Response(entry, _, Standing::Current) =
+            self.find(asked.key, asked.request.fields, asked.now)
+            && asked.guard.is_none()
+            && (entry.meta.is_fresh(asked.now)
+                || reuse::may_serve_on_error(
+                    asked.head,
+                    self.settings.honor_request_directives,
+                    &entry.meta,
+                    asked.now,
+                ))
+        {
+            return self.serve(asked, entry, Reason::StaleIfError);
+        }
+        match failure {
+            Failure::Raised(error) => Lookup::Raised(Arc::clone(error)),
+            Failure::Response(entry) => {
+                self.cache.counters.count_miss();
+                self.cache.counters.count_collapsed();
+                let status = CacheStatus {
+                    forward_status: Some(entry.meta.status),
+                    collapsed: true,
+                    detail: Some(Reason::LoadFailed.token()),
+                    ..CacheStatus::forwarded(CACHE_NAME, Forward::UriMiss)
+                };
+                let how = self.provenance(status, "MISS", false, asked.now);
+                Lookup::Serve(Response::from_entry(Arc::clone(entry), asked.head, &how))
+            }
+        }
+    }
+
+    /// RFC 9111 §5.2.1.7.
+    fn gateway_timeout(&self, asked: &Asked<'_>) -> Lookup<B> {
+        self.cache.counters.count_forwarded(Reason::OnlyIfCached);
+        let forward = cache_status::forward_for(Reason::OnlyIfCached);
+        let status = CacheStatus {
+            detail: Some(Reason::OnlyIfCached.token()),
+            ..CacheStatus::forwarded(CACHE_NAME, forward)
+        };
+        let how = self.provenance(status, "MISS", false, asked.now);
+        Lookup::Serve(Response::gateway_timeout(&how))
+    }
+
+    /// How an answer came about; `x_cache` is the word for `X-Cache`, where that is wanted.
+    pub(crate) fn provenance<'s>(
+        &self,
+        status: CacheStatus<'s>,
+        x_cache: &'static str,
+        is_stored: bool,
+        now: Timestamp,
+    ) -> Provenance<'s> {
+        Provenance { status, x_cache: self.settings.x_cache.then_some(x_cache), is_stored, now }
+    }
+}

@@ -1,0 +1,281 @@
+//! From a response that may be stored to the entry that is: its lines, validator, tags, variant and place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hotplate_policy::control::{self, Control, Layers};
+use hotplate_policy::fields::Fields;
+use hotplate_policy::freshness::{Flags, StoredMeta};
+use hotplate_policy::profile::Profile;
+use hotplate_policy::reason::Reason;
+use hotplate_policy::storing;
+use hotplate_policy::time::Timestamp;
+use hotplate_policy::vary::{self, Vary};
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
+
+use crate::cache::Cache;
+use crate::entry::{Body, Entry, EntryParts};
+use crate::exchange::load::{Arrived, Edits, Exchange};
+use crate::exchange::lookup::HttpCache;
+use crate::exchange::request::Lines;
+use crate::key::Key;
+use crate::log::{Footprint, Position};
+use crate::rules::Rule;
+use crate::tags;
+use crate::tier::local::{Slot, VaryRecord};
+
+/// How many tags one stored response may have; further ones are left out.
+const MOST_TAGS: usize = 128;
+
+/// Request fields that select between the stored responses of one key.
+#[derive(Debug)]
+pub(crate) struct Selecting {
+    names: Vec<Box<str>>,
+    /// Names the rule adds to those of the response, as a `Vary` line for those who cache behind us.
+    added: Option<String>,
+}
+
+impl Selecting {
+    /// Joins the response's `Vary` with the names its rule gives.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::VaryAny`]: the response depends on more than a request says.
+    pub(crate) fn of(fields: Fields<'_>, by_rule: &[Box<str>]) -> Result<Self, Reason> {
+        let mut names = match Vary::parse(fields) {
+            Vary::Any => return Err(Reason::VaryAny),
+            Vary::None => Vec::new(),
+            Vary::Names(names) => names,
+        };
+        let missing: Vec<&str> = by_rule
+            .iter()
+            .map(|name| &**name)
+            .filter(|name| !names.iter().any(|own| &**own == *name))
+            .collect();
+        let added = (!missing.is_empty()).then(|| missing.join(", "));
+        names.extend(missing.into_iter().map(Box::from));
+        names.sort_unstable();
+        names.dedup();
+        Ok(Self { names, added })
+    }
+}
+
+/// A response that will be stored once its body is complete.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    meta: StoredMeta,
+    lines: Lines,
+    tags: Vec<String>,
+    selecting: Selecting,
+    client: Option<Vec<(&'static str, Vec<u8>)>>,
+    partitioned: bool,
+    key: Key,
+    authority: Box<[u8]>,
+    path: Box<str>,
+}
+
+impl Draft {
+    /// # Arguments
+    ///
+    /// `client_ttl`: replaces what the response tells clients about freshness.
+    pub(crate) fn new<B: Body>(
+        exchange: &Exchange<B>,
+        rule: &Rule,
+        arrived: &Arrived<'_>,
+        mut meta: StoredMeta,
+        control: &Control<'_>,
+        selecting: Selecting,
+        client_ttl: Option<Duration>,
+    ) -> Self {
+        let Arrived { fields, dependency, now, .. } = *arrived;
+        let key = exchange.primary().unwrap_or(Key::from_u128(0));
+        meta.lifetime = jittered(meta.lifetime, exchange.jitter(), key, now);
+        let client = client_ttl.map(|ttl| client_fields(ttl, exchange.is_partitioned(), now));
+        let kept = storing::stored_fields(fields, control).filter(|(name, _)| {
+            // `Age` is made anew for each answer; the others speak of this transfer or were rewritten.
+            !name.eq_ignore_ascii_case(b"age")
+                && !name.eq_ignore_ascii_case(b"x-cache")
+                && (client.is_none() || !is_client_freshness(name))
+        });
+        let mut lines = Lines::copy(kept);
+        for (name, value) in client.iter().flatten() {
+            lines.push(name.as_bytes(), value);
+        }
+        if let Some(names) = &selecting.added {
+            lines.push(b"vary", names.as_bytes());
+        }
+        let request = exchange.request();
+        let captures = rule.pattern.captures(&request.path);
+        let mut tags: Vec<String> = rule.tags.iter().map(|template| template.render(&captures)).collect();
+        if let Some(dependency) = dependency {
+            tags.extend(dependency.tags.iter().map(|tag| tags::clip(tag).to_owned()));
+        }
+        tags.sort_unstable();
+        tags.dedup();
+        tags.truncate(MOST_TAGS);
+        Self {
+            meta,
+            lines,
+            tags,
+            selecting,
+            client,
+            partitioned: exchange.is_partitioned(),
+            key,
+            authority: request.authority.clone(),
+            path: request.path.clone(),
+        }
+    }
+
+    /// A server error that is shared with those who wait for it, and not stored.
+    pub(crate) fn shared_failure<B: Body>(
+        exchange: &Exchange<B>,
+        status: u16,
+        lines: &Lines,
+        now: Timestamp,
+    ) -> Self {
+        let stored = lines.to_vec();
+        let fields = Fields::new(&stored);
+        let control = control::resolve(&Layers::default(), status, fields, now);
+        let meta = StoredMeta::new(Profile::Safe, &control, status, fields, exchange.request_time(), now);
+        Self {
+            meta,
+            lines: lines.clone(),
+            tags: Vec::new(),
+            selecting: Selecting { names: Vec::new(), added: None },
+            client: None,
+            partitioned: exchange.is_partitioned(),
+            key: exchange.primary().unwrap_or(Key::from_u128(0)),
+            authority: Box::default(),
+            path: Box::default(),
+        }
+    }
+
+    pub(crate) fn meta(&self) -> &StoredMeta {
+        &self.meta
+    }
+
+    /// The first stored line of this (lower-case) name.
+    pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
+        self.lines.iter().find(|(own, _)| own.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+
+    /// What the client is told beside what the application said.
+    pub(crate) fn add_to(&self, edits: &mut Edits) {
+        if let Some(client) = &self.client {
+            edits.replace_freshness = true;
+            edits.append.extend(client.iter().cloned());
+        }
+        if let Some(names) = &self.selecting.added {
+            edits.append.push(("vary", names.clone().into_bytes()));
+        }
+    }
+
+    /// Gives a complete 200 without a validator a strong one, made from its content (RFC 9110 §8.8.3).
+    pub(crate) fn make_etag(&mut self, body: &[u8]) {
+        if self.meta.status == 200 && self.field("etag").is_none() {
+            self.lines.push(b"etag", format!("\"{:032x}\"", xxh3_128(body)).as_bytes());
+            self.meta.flags = self.meta.flags.with(Flags::GENERATED_ETAG).with(Flags::HAS_ETAG);
+        }
+    }
+
+    /// The body stays what it was, and with it the validator made from it.
+    pub(crate) fn keep_generated_etag(&mut self, flags: Flags) {
+        if flags.contains(Flags::GENERATED_ETAG) {
+            self.meta.flags = self.meta.flags.with(Flags::GENERATED_ETAG);
+        }
+    }
+
+    /// The entry with this body.
+    pub(crate) fn entry<B: Body>(&self, cache: &Cache<B>, position: Position, body: B) -> Entry<B> {
+        let footprint = Footprint::new(
+            &cache.log,
+            self.key,
+            &self.authority,
+            self.path.as_bytes(),
+            self.tags.iter().map(String::as_str),
+        );
+        Entry::new(EntryParts {
+            meta: self.meta,
+            position,
+            epoch: 0,
+            footprint,
+            fields: self.lines.iter(),
+            tags: &self.tags,
+            partitioned: self.partitioned,
+            body,
+        })
+    }
+}
+
+impl<B: Body> HttpCache<B> {
+    /// Puts a complete response where lookups find it.
+    ///
+    /// A response whose load began before that of the one already there does not replace it.
+    pub(crate) fn publish(&self, exchange: &Exchange<B>, draft: &Draft, entry: Arc<Entry<B>>) {
+        let Some(primary) = exchange.primary() else { return };
+        let local = &self.cache.local;
+        let _publishing = self.cache.publishing();
+        let key = if draft.selecting.names.is_empty() {
+            primary
+        } else {
+            let lines = exchange.request().fields.to_vec();
+            let mut selecting = Vec::with_capacity(64);
+            for name in &draft.selecting.names {
+                vary::normalise(name, Fields::new(&lines), &mut selecting);
+            }
+            let variant = primary.variant(&selecting);
+            let record = match local.get(&primary) {
+                Some(Slot::Vary(known)) if known.names() == draft.selecting.names.as_slice() => {
+                    known.with(variant)
+                }
+                _ => VaryRecord::new(draft.selecting.names.clone()).with(variant),
+            };
+            let (record, dropped) = record;
+            for key in dropped {
+                local.remove(&key);
+            }
+            local.insert(primary, Slot::Vary(Arc::new(record)));
+            variant
+        };
+        if let Some(Slot::Response(present)) = local.get(&key) {
+            let newer =
+                (present.position, present.meta.request_time) > (entry.position, entry.meta.request_time);
+            if newer {
+                return;
+            }
+        }
+        self.cache.note_retention(&entry.meta);
+        if local.insert(key, Slot::Response(entry)) {
+            self.cache.counters.count_stored();
+        }
+    }
+}
+
+/// `Cache-Control` and `Expires` for clients.
+fn client_fields(ttl: Duration, partitioned: bool, now: Timestamp) -> Vec<(&'static str, Vec<u8>)> {
+    let seconds = ttl.as_secs();
+    let directive = match (seconds, partitioned) {
+        (0, _) => "no-cache".to_owned(),
+        (_, true) => format!("private, max-age={seconds}"),
+        (_, false) => format!("max-age={seconds}"),
+    };
+    let expires = now.plus(Duration::from_secs(seconds)).http_date();
+    vec![("cache-control", directive.into_bytes()), ("expires", expires.as_bytes().to_vec())]
+}
+
+/// Whether a field tells clients about freshness: `Cache-Control` or `Expires`.
+#[must_use]
+pub fn is_client_freshness(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"cache-control") || name.eq_ignore_ascii_case(b"expires")
+}
+
+/// The lifetime shortened by up to `jitter` of itself; which part follows from key and time.
+fn jittered(lifetime: Duration, jitter: f64, key: Key, now: Timestamp) -> Duration {
+    if jitter == 0.0 {
+        return lifetime;
+    }
+    let draw = xxh3_64_with_seed(&key.as_u128().to_le_bytes(), now.unix_millis().cast_unsigned());
+    #[allow(clippy::cast_precision_loss, reason = "a fraction needs no 64 bits")]
+    let part = jitter * (draw as f64 / u64::MAX as f64);
+    lifetime.mul_f64(1.0 - part)
+}

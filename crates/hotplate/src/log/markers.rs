@@ -1,0 +1,221 @@
+//! The log itself: a marker for each target, and the position of the last record.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use hotplate_policy::time::Timestamp;
+
+use super::sync::{AtomicU64, Ordering, RwLock};
+use super::{Footprint, Mode, Position, Record, Standing, Target, TargetId};
+
+/// The most markers kept; beyond it the older half goes, and with it what was loaded before and not asked for since.
+pub(super) const MOST_MARKERS: usize = 1 << 18;
+
+/// How many of the last records are kept for people to look at.
+const RECENT: usize = 128;
+
+/// The log of one process.
+pub struct Log {
+    /// The position of the last record. Written under the lock of `markers`, after the marker.
+    head: AtomicU64,
+    markers: RwLock<Markers>,
+    seed: u64,
+}
+
+#[derive(Default)]
+struct Markers {
+    by_target: HashMap<TargetId, Marker>,
+    everything: Marker,
+    /// What was loaded before this position is not usable: the markers that would tell are gone.
+    floor: u64,
+    recent: VecDeque<Record>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Marker {
+    hard: u64,
+    soft: u64,
+    at: Timestamp,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Log {
+    /// An empty log.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            head: AtomicU64::new(0),
+            markers: RwLock::new(Markers::default()),
+            seed: RandomState::new().hash_one("hotplate log"),
+        }
+    }
+
+    /// The position of the last record: the stamp of a load that begins now.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position::from_u64(self.head.load(Ordering::Acquire))
+    }
+
+    /// Appends a record and returns its position. What was loaded, or began to load, at an earlier position and
+    /// answers to `target` is not [`Standing::Current`] from now on.
+    ///
+    /// **Cost**: one map write. Once in 131,072 new targets the older half of the markers is dropped, which takes
+    /// milliseconds; what was loaded before them and not found usable since is then [`Standing::Invalid`].
+    pub fn append(&self, target: &Target<'_>, mode: Mode, now: Timestamp) -> Position {
+        let words = target.to_string();
+        let id = TargetId::of(self.seed, target);
+        let mut markers = self.markers.write().unwrap_or_else(PoisonError::into_inner);
+        let position = self.head.load(Ordering::Relaxed) + 1;
+        match id {
+            Some(id) => markers.by_target.entry(id).or_default().set(mode, position, now),
+            None => {
+                markers.everything.set(mode, position, now);
+                if mode == Mode::Hard {
+                    // Everything older is untrue already, so no older marker can say more.
+                    markers.by_target.clear();
+                }
+            }
+        }
+        if markers.by_target.len() > MOST_MARKERS {
+            markers.drop_older_half();
+        }
+        if markers.recent.len() == RECENT {
+            markers.recent.pop_back();
+        }
+        let record = Record { position: Position::from_u64(position), target: words, mode, at: now };
+        markers.recent.push_front(record);
+        // Last, and under the lock: whoever reads this position finds its marker.
+        self.head.store(position, Ordering::Release);
+        Position::from_u64(position)
+    }
+
+    /// What the log says of a response with this footprint whose load began at `position`.
+    #[must_use]
+    pub fn standing(&self, footprint: &Footprint, position: Position) -> Standing {
+        if self.head.load(Ordering::Acquire) <= position.as_u64() {
+            return Standing::Current;
+        }
+        let markers = self.markers.read().unwrap_or_else(PoisonError::into_inner);
+        markers.standing(footprint, position.as_u64())
+    }
+
+    /// As [`Log::standing`], remembering in `verified` up to which record the answer is known, so that a response
+    /// that is asked for often costs one atomic load until the next record.
+    ///
+    /// # Arguments
+    ///
+    /// `verified`: of this response alone; starts at the position of its load.
+    #[must_use]
+    pub fn standing_cached(
+        &self,
+        footprint: &Footprint,
+        position: Position,
+        verified: &AtomicU64,
+    ) -> Standing {
+        // Read before the markers: a record appended in between is then looked for again next time.
+        let head = self.head.load(Ordering::Acquire);
+        // No record up to `verified` names this response, so it is as good as one whose load began there.
+        let known = verified.load(Ordering::Relaxed).max(position.as_u64());
+        if known >= head {
+            return Standing::Current;
+        }
+        let standing = {
+            let markers = self.markers.read().unwrap_or_else(PoisonError::into_inner);
+            markers.standing(footprint, known)
+        };
+        if standing == Standing::Current {
+            verified.fetch_max(head, Ordering::Relaxed);
+        }
+        standing
+    }
+
+    /// Drops markers set more than `longest` ago, where `longest` is the longest time a response is kept: what they
+    /// would make untrue is gone by then. What is not, is [`Standing::Invalid`].
+    pub fn prune(&self, now: Timestamp, longest: Duration) {
+        let mut markers = self.markers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut floor = markers.floor;
+        markers.by_target.retain(|_, marker| {
+            let keep = now.since(marker.at) <= longest;
+            if !keep {
+                floor = floor.max(marker.last());
+            }
+            keep
+        });
+        markers.floor = floor;
+    }
+
+    /// How many markers are held.
+    #[must_use]
+    pub fn markers(&self) -> usize {
+        self.markers.read().unwrap_or_else(PoisonError::into_inner).by_target.len()
+    }
+
+    /// The last records, newest first, at most `most`, of the 128 that are kept.
+    #[must_use]
+    pub fn recent(&self, most: usize) -> Vec<Record> {
+        let markers = self.markers.read().unwrap_or_else(PoisonError::into_inner);
+        markers.recent.iter().take(most).cloned().collect()
+    }
+
+    /// What the hashes of targets begin with in this log.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("position", &self.position()).finish_non_exhaustive()
+    }
+}
+
+impl Markers {
+    fn standing(&self, footprint: &Footprint, position: u64) -> Standing {
+        if position < self.floor || position < self.everything.hard {
+            return Standing::Invalid;
+        }
+        let mut soft = position < self.everything.soft;
+        if !self.by_target.is_empty() {
+            for target in footprint.targets() {
+                if let Some(marker) = self.by_target.get(target) {
+                    if position < marker.hard {
+                        return Standing::Invalid;
+                    }
+                    soft |= position < marker.soft;
+                }
+            }
+        }
+        if soft { Standing::Soft } else { Standing::Current }
+    }
+
+    fn drop_older_half(&mut self) {
+        let mut positions: Vec<u64> = self.by_target.values().map(Marker::last).collect();
+        let middle = positions.len() / 2;
+        let (_, median, _) = positions.select_nth_unstable(middle);
+        let floor = *median;
+        self.by_target.retain(|_, marker| marker.last() > floor);
+        self.floor = self.floor.max(floor);
+    }
+}
+
+impl Marker {
+    fn set(&mut self, mode: Mode, position: u64, at: Timestamp) {
+        match mode {
+            Mode::Hard => self.hard = position,
+            Mode::Soft => self.soft = position,
+        }
+        self.at = at;
+    }
+
+    fn last(&self) -> u64 {
+        self.hard.max(self.soft)
+    }
+}

@@ -1,0 +1,438 @@
+//! The local tier: stored responses in this process, bounded in bytes.
+//!
+//! Synchronous and infallible. Admission and eviction are those of `quick_cache` (S3-FIFO class: a key that is
+//! asked for once does not push out one that is asked for often), hidden here so that they can change.
+//!
+//! # Weight
+//!
+//! What counts against the bound is what an entry really takes: the response with its head, body and footprint
+//! ([`Entry::weight`]), and [`INDEX_BYTES`] for its place in the index.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hotplate_policy::time::Timestamp;
+use quick_cache::sync::Cache;
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+
+use crate::entry::{Body, Entry};
+use crate::key::Key;
+
+/// What the index takes for one entry, ghosts of evicted keys included; measured by `tests/memory.rs`.
+pub const INDEX_BYTES: u64 = 112;
+
+/// The most variants one key keeps. Whoever sends made-up values of a selecting field fills this and no more.
+pub const MOST_VARIANTS: usize = 64;
+
+/// An entry of this size is expected when the memory of evicted keys is laid out: one key is remembered for two such
+/// entries. More of them cost room; with far fewer, long scans push out what is asked for often.
+const EXPECTED_ENTRY_BYTES: u64 = 2 << 10;
+
+/// The part of a shard that entries which are asked for often may fill; one entry is at most that large.
+const OFTEN_USED_PART: f64 = 0.97;
+
+/// What stands under a key.
+#[derive(Debug)]
+pub enum Slot<B> {
+    /// A stored response.
+    Response(Arc<Entry<B>>),
+    /// Responses are stored under the keys of their variants.
+    Vary(Arc<VaryRecord>),
+    /// The last answer could not be stored: nobody waits for this key until then.
+    HitForMiss {
+        /// End of the memory.
+        until: Timestamp,
+    },
+}
+
+impl<B> Clone for Slot<B> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Response(entry) => Self::Response(Arc::clone(entry)),
+            Self::Vary(record) => Self::Vary(Arc::clone(record)),
+            Self::HitForMiss { until } => Self::HitForMiss { until: *until },
+        }
+    }
+}
+
+/// Which request fields select between the variants of a key, and which variants there are (RFC 9111 §4.1).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VaryRecord {
+    names: Box<[Box<str>]>,
+    variants: Vec<Key>,
+}
+
+impl VaryRecord {
+    /// A record without variants. `names`: lower case, sorted, each once.
+    #[must_use]
+    pub fn new(names: Vec<Box<str>>) -> Self {
+        Self { names: names.into(), variants: Vec::new() }
+    }
+
+    /// The selecting fields.
+    #[must_use]
+    pub fn names(&self) -> &[Box<str>] {
+        &self.names
+    }
+
+    /// The record with one more variant, and the variants that have to go for it: the oldest beyond
+    /// [`MOST_VARIANTS`].
+    #[must_use]
+    pub fn with(&self, variant: Key) -> (Self, Vec<Key>) {
+        let mut record = self.clone();
+        record.variants.retain(|known| *known != variant);
+        record.variants.push(variant);
+        let surplus = record.variants.len().saturating_sub(MOST_VARIANTS);
+        let dropped = record.variants.drain(..surplus).collect();
+        (record, dropped)
+    }
+
+    fn weight(&self) -> u64 {
+        let names: usize = self.names.iter().map(|name| name.len() + 24).sum();
+        (names + self.variants.capacity() * 16 + 80) as u64
+    }
+}
+
+/// Stored responses of this process, at most so many bytes of them.
+pub struct LocalTier<B> {
+    slots: Cache<Place, Slot<B>, ByWeight, PlaceHashing, Evictions>,
+    evictions: Arc<AtomicU64>,
+    most_for_one: u64,
+}
+
+impl<B: Body> LocalTier<B> {
+    /// An empty tier for at most `max_bytes`, index included.
+    ///
+    /// One entry may take about `max_bytes` up to 64 MiB, and at least 24 MiB above; a larger one is refused by
+    /// [`LocalTier::insert`].
+    #[must_use]
+    pub fn new(max_bytes: u64) -> Self {
+        let evictions = Arc::new(AtomicU64::new(0));
+        // Each shard has its part of the bound, and an entry must fit into one: few shards for small caches.
+        let shards = usize::try_from(max_bytes >> 25).unwrap_or(usize::MAX).clamp(1, 16).next_power_of_two();
+        let estimated =
+            usize::try_from(max_bytes / EXPECTED_ENTRY_BYTES).unwrap_or(usize::MAX).clamp(64, 1 << 20);
+        let lifecycle = Evictions(Arc::clone(&evictions));
+        let hashing = PlaceHashing::new();
+        let slots = match OptionsBuilder::new()
+            .estimated_items_capacity(estimated)
+            .weight_capacity(max_bytes)
+            .hot_allocation(OFTEN_USED_PART)
+            .ghost_allocation(0.5)
+            .shards(shards)
+            .build()
+        {
+            Ok(options) => Cache::with_options(options, ByWeight, hashing, lifecycle),
+            Err(_) => Cache::with(estimated, max_bytes, ByWeight, hashing, lifecycle),
+        };
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let most_for_one = (slots.shard_capacity() as f64 * OFTEN_USED_PART) as u64;
+        Self { slots, evictions, most_for_one }
+    }
+
+    /// What stands under `key`. Counts as a use of it.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<Slot<B>> {
+        self.slots.get(&Place::of(*key))
+    }
+
+    /// Puts a slot under `key`, in place of what stood there. Returns whether it is there now: what exceeds the room
+    /// for one entry is refused, and what stood there before goes too, because it is older.
+    pub fn insert(&self, key: Key, slot: Slot<B>) -> bool {
+        let place = Place::of(key);
+        if ByWeight.weight(&place, &slot) > self.most_for_one {
+            self.slots.remove(&place);
+            return false;
+        }
+        self.slots.insert(place, slot);
+        true
+    }
+
+    /// Takes away what stands under `key`.
+    pub fn remove(&self, key: &Key) {
+        self.slots.remove(&Place::of(*key));
+    }
+
+    /// Takes away everything.
+    pub fn clear(&self) {
+        self.slots.clear();
+    }
+
+    /// How many slots there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// What they weigh, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.slots.weight()
+    }
+
+    /// How many slots were dropped for room since the tier was made.
+    #[must_use]
+    pub fn evictions(&self) -> u64 {
+        self.evictions.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct ByWeight;
+
+impl<B: Body> Weighter<Place, Slot<B>> for ByWeight {
+    fn weight(&self, _: &Place, slot: &Slot<B>) -> u64 {
+        INDEX_BYTES
+            + match slot {
+                Slot::Response(entry) => entry.weight(),
+                Slot::Vary(record) => record.weight(),
+                Slot::HitForMiss { .. } => 0,
+            }
+    }
+}
+
+/// Counts what goes for room, and keeps it until the shard is unlocked: freeing a body may take long.
+#[derive(Clone, Debug)]
+struct Evictions(Arc<AtomicU64>);
+
+/// What one insertion pushes out: mostly one slot, and then nothing is allocated for it.
+struct Removed<B> {
+    first: Option<Slot<B>>,
+    further: Vec<Slot<B>>,
+}
+
+impl<B> Default for Removed<B> {
+    fn default() -> Self {
+        Self { first: None, further: Vec::new() }
+    }
+}
+
+impl<B> Lifecycle<Place, Slot<B>> for Evictions {
+    type RequestState = Removed<B>;
+
+    // `on_evict` is called for replaced slots too; those did not go for room.
+    fn before_evict(&self, _: &mut Removed<B>, _: &Place, _: &mut Slot<B>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn on_evict(&self, removed: &mut Removed<B>, _: Place, slot: Slot<B>) {
+        if removed.first.is_none() {
+            removed.first = Some(slot);
+        } else {
+            removed.further.push(slot);
+        }
+    }
+}
+
+/// A key in the index: two halves, because a `u128` is aligned to 16 bytes and would make each place larger.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Place {
+    low: u64,
+    high: u64,
+}
+
+impl Place {
+    #[allow(clippy::cast_possible_truncation, reason = "halves of a number are what is wanted")]
+    fn of(key: Key) -> Self {
+        let number = key.as_u128();
+        Self { low: number as u64, high: (number >> 64) as u64 }
+    }
+}
+
+/// Mixes a key with numbers of this tier. Keys are digests, but anybody can compute them: without the mixing,
+/// URLs could be searched for whose keys all fall into one place of the index.
+#[derive(Clone, Debug)]
+struct PlaceHashing {
+    low: u64,
+    high: u64,
+}
+
+impl PlaceHashing {
+    fn new() -> Self {
+        let random = RandomState::new();
+        Self { low: random.hash_one(0), high: random.hash_one(1) }
+    }
+}
+
+impl BuildHasher for PlaceHashing {
+    type Hasher = PlaceHasher;
+
+    fn build_hasher(&self) -> PlaceHasher {
+        PlaceHasher { low: self.low, high: self.high }
+    }
+}
+
+struct PlaceHasher {
+    low: u64,
+    high: u64,
+}
+
+impl Hasher for PlaceHasher {
+    fn finish(&self) -> u64 {
+        let product = u128::from(self.low) * u128::from(self.high);
+        #[allow(clippy::cast_possible_truncation, reason = "halves of a number are what is wanted")]
+        let (low, high) = (product as u64, (product >> 64) as u64);
+        low ^ high
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    /// The halves of a place, one after the other.
+    fn write_u64(&mut self, number: u64) {
+        (self.low, self.high) = (self.high, self.low.rotate_left(32) ^ number);
+    }
+}
+
+impl<B: Body> fmt::Debug for LocalTier<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalTier")
+            .field("len", &self.len())
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against a map that forgets nothing: what is found is what was put last, and there is never too much.
+        #[test]
+        fn nothing_is_found_that_was_not_put_last(
+            operations in proptest::collection::vec((0_u8..10, 0_u128..300, any::<i64>()), 0..600)
+        ) {
+            const MOST: u64 = 16 << 10;
+            let tier = LocalTier::<bytes::Bytes>::new(MOST);
+            let mut put = HashMap::new();
+            for (what, number, until) in operations {
+                let key = Key::from_u128(number << 64 | number);
+                match what {
+                    0 => {
+                        tier.remove(&key);
+                        put.remove(&key);
+                    }
+                    1 if number == 0 => {
+                        tier.clear();
+                        put.clear();
+                    }
+                    1..=6 => {
+                        let until = Timestamp::from_unix_millis(until);
+                        let there = tier.insert(key, Slot::HitForMiss { until });
+                        prop_assert!(there);
+                        put.insert(key, until);
+                    }
+                    _ => {
+                        let found = tier.get(&key).map(|slot| match slot {
+                            Slot::HitForMiss { until } => until,
+                            Slot::Response(_) | Slot::Vary(_) => panic!("never put"),
+                        });
+                        prop_assert!(found.is_none() || found == put.get(&key).copied());
+                    }
+                }
+                prop_assert!(tier.bytes() <= MOST && tier.len() <= put.len());
+            }
+        }
+    }
+
+    fn held(until: i64) -> Slot<bytes::Bytes> {
+        Slot::HitForMiss { until: Timestamp::from_unix_seconds(until) }
+    }
+
+    #[test]
+    fn what_was_put_is_found_until_it_is_taken_away() {
+        let tier = LocalTier::new(1 << 20);
+        let key = Key::from_u128(1);
+        assert!(tier.get(&key).is_none());
+        assert!(tier.insert(key, held(5)));
+        assert!(matches!(tier.get(&key), Some(Slot::HitForMiss { .. })));
+        tier.remove(&key);
+        assert!(tier.get(&key).is_none() && tier.is_empty());
+        tier.insert(key, held(5));
+        tier.clear();
+        assert_eq!((tier.len(), tier.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn more_than_fits_is_evicted_and_counted() {
+        let tier = LocalTier::new(64 << 10);
+        for number in 0..10_000_u32 {
+            let spread = u128::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+            tier.insert(Key::from_u128(spread), held(5));
+        }
+        assert!(tier.bytes() <= 64 << 10);
+        assert!(tier.evictions() > 9_000, "{}", tier.evictions());
+    }
+
+    #[test]
+    fn what_is_replaced_is_not_counted_as_evicted() {
+        let tier = LocalTier::new(1 << 20);
+        for until in 0..10 {
+            tier.insert(Key::from_u128(1), held(until));
+        }
+        assert_eq!((tier.len(), tier.evictions()), (1, 0));
+        tier.remove(&Key::from_u128(1));
+        assert_eq!(tier.evictions(), 0);
+    }
+
+    #[test]
+    fn a_slot_too_large_is_refused_and_takes_the_older_one_with_it() {
+        let tier = LocalTier::new(4 << 10);
+        let key = Key::from_u128(1);
+        let record = |names: usize| {
+            let names = (0..names).map(|number| format!("x-{number}").into()).collect();
+            Slot::<bytes::Bytes>::Vary(Arc::new(VaryRecord::new(names)))
+        };
+        assert!(tier.insert(key, record(1)));
+        assert!(!tier.insert(key, record(1_000)));
+        assert!(tier.get(&key).is_none() && tier.bytes() == 0);
+        let mut names = 1;
+        while tier.insert(key, record(names)) {
+            assert!(tier.get(&key).is_some(), "{names}: what insert takes is there");
+            names += 1;
+        }
+        assert!(names > 50);
+    }
+
+    #[test]
+    fn keys_that_share_half_their_bits_spread_over_the_index() {
+        let hashing = PlaceHashing::new();
+        for fixed in [0, u128::from(u64::MAX), u128::MAX << 64] {
+            let mut low_bits: Vec<u64> = (0..4096_u128)
+                .map(|number| hashing.hash_one(Place::of(Key::from_u128(fixed ^ (number << 40)))) % 4096)
+                .collect();
+            low_bits.sort_unstable();
+            low_bits.dedup();
+            assert!(low_bits.len() > 1_000, "{}", low_bits.len());
+        }
+    }
+
+    #[test]
+    fn a_record_keeps_the_newest_variants() {
+        let mut record = VaryRecord::new(vec!["accept".into()]);
+        for number in 0..MOST_VARIANTS as u128 {
+            let (next, dropped) = record.with(Key::from_u128(number));
+            assert!(dropped.is_empty());
+            record = next;
+        }
+        let (record, dropped) = record.with(Key::from_u128(1));
+        assert!(dropped.is_empty(), "known already");
+        let (_, dropped) = record.with(Key::from_u128(1000));
+        assert_eq!(dropped, [Key::from_u128(0)]);
+    }
+}

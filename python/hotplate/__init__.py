@@ -1,0 +1,25 @@
+"""hotplate: the cache FastAPI and every ASGI application should have had from the start.
+
+from hotplate import CacheMiddleware
+
+app.add_middleware(CacheMiddleware, ttl=30)
+"""
+
+from hotplate.cache import Cache, Stats
+from hotplate.errors import ConfigError, HotplateError
+from hotplate.headers import RequestHead
+from hotplate.middleware import CacheMiddleware
+from hotplate.rules import Query, Rule, by_cookie, by_field
+
+__all__ = [
+    "Cache",
+    "CacheMiddleware",
+    "ConfigError",
+    "HotplateError",
+    "Query",
+    "RequestHead",
+    "Rule",
+    "Stats",
+    "by_cookie",
+    "by_field",
+]

@@ -1,0 +1,111 @@
+"""The engine of hotplate. Use the package ``hotplate``; this module is its inside."""
+
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
+
+from hotplate.asgi import Message, Scope
+from hotplate.cache import Cache
+from hotplate.headers import RequestHead
+from hotplate.rules import Duration, Partition, Rule
+
+@final
+class ManualClock:
+    """A clock that stands still until it is turned: ``ManualClock(now=0.0)``, seconds since 1970."""
+
+    def __new__(cls, now: float = 1_700_000_000.0) -> ManualClock: ...
+    def advance(self, seconds: float) -> None: ...
+    def now(self) -> float: ...
+
+@final
+class CacheCore:
+    """The engine behind ``hotplate.Cache``."""
+
+    def __new__(cls, *, max_bytes: int | str, clock: ManualClock | None = None) -> CacheCore: ...
+    def invalidate(
+        self, tags: Sequence[str], paths: Sequence[str], prefixes: Sequence[str], keys: Sequence[str], soft: bool
+    ) -> int: ...
+    def clear(self) -> None: ...
+    def stats(self) -> dict[str, Any]: ...
+
+@final
+class PolicyCore:
+    """What a route's dependency says about its responses; checked when the route is declared."""
+
+    def __new__(
+        cls,
+        *,
+        ttl: Duration | None,
+        client_ttl: Duration | None,
+        tags: Sequence[str],
+        stale_while_revalidate: Duration | None,
+        stale_if_error: Duration | None,
+        cache: bool,
+    ) -> PolicyCore: ...
+
+@final
+class Exchange:
+    """One run of the application: told every message it sends, it says what the client gets."""
+
+    @property
+    def recording(self) -> bool: ...
+    @property
+    def passing(self) -> bool: ...
+    @property
+    def answered(self) -> bool: ...
+    @property
+    def decided(self) -> bool: ...
+    @property
+    def cache(self) -> Cache: ...
+    def message(self, message: Message) -> tuple[Message, ...] | None: ...
+    def fail(self, error: BaseException) -> tuple[Message, Message] | None: ...
+    def end(self) -> bool: ...
+    def abandon(self) -> None: ...
+    def set_policy(self, policy: PolicyCore, parameters: Mapping[str, str]) -> None: ...
+    def load_scope(self, scope: Scope) -> dict[str, Any]: ...
+
+@final
+class Step:
+    """What a lookup found to be done, where that is more than sending two messages."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def exchange(self) -> Exchange: ...
+    @property
+    def messages(self) -> tuple[Message, Message]: ...
+    @property
+    def limit(self) -> int: ...
+    def subscribe(
+        self, event_loop: AbstractEventLoop, resolve: Callable[[Future[None]], None], future: Future[None]
+    ) -> bool: ...
+
+@final
+class HttpCache:
+    """The HTTP side of a cache: the settings of one middleware."""
+
+    def __new__(
+        cls,
+        core: CacheCore,
+        cache: Cache,
+        request_head: type[RequestHead],
+        *,
+        ttl: Duration | None = ...,
+        client_ttl: Duration | None = ...,
+        include: Sequence[str] | None = ...,
+        exclude: Sequence[str] = ...,
+        rules: Sequence[Rule] = ...,
+        partition: Partition | None = ...,
+        max_body: int = ...,
+        allowed_hosts: Sequence[str] | None = ...,
+        x_cache: bool = ...,
+        profile: str = ...,
+        request_directives: str | None = ...,
+        jitter: float = ...,
+        wait_timeout: Duration = ...,
+    ) -> HttpCache: ...
+    @property
+    def wait_seconds(self) -> float: ...
+    def lookup(
+        self, scope: Scope, body: bytes | None = None, previous: Step | None = None
+    ) -> tuple[Message, Message] | Step: ...

@@ -1,0 +1,49 @@
+"""What FastAPI applications use inside their routes: a policy for one route, and the cache itself.
+
+Needs FastAPI (the extra ``hotplate[fastapi]``). Both find the cache through the request's scope, where the
+middleware leaves it, so neither looks into FastAPI.
+"""
+
+import logging
+from typing import Annotated, Any
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from hotplate._core import Exchange, PolicyCore
+from hotplate.cache import Cache
+from hotplate.errors import ConfigError
+
+__all__ = ["CacheDep", "Policy", "current_cache"]
+
+logger = logging.getLogger("hotplate")
+
+
+class Policy:
+    """A dependency that says how the response of one route is cached; made by ``Cache.policy``."""
+
+    def __init__(self, **settings: Any) -> None:
+        self._core = PolicyCore(**settings)
+        self._warned = False
+
+    async def __call__(self, connection: HTTPConnection) -> None:
+        """Says it for the request under way; called by FastAPI."""
+        exchange = connection.scope.get("hotplate")
+        if isinstance(exchange, Exchange):
+            exchange.set_policy(self._core, {name: str(value) for name, value in connection.path_params.items()})
+        elif not self._warned:
+            self._warned = True
+            logger.warning("a cache policy has no effect: the application has no CacheMiddleware")
+
+
+def current_cache(connection: HTTPConnection) -> Cache:
+    """The cache of the middleware this request came through."""
+    exchange = connection.scope.get("hotplate")
+    if not isinstance(exchange, Exchange):
+        raise ConfigError("CacheDep needs CacheMiddleware: write app.add_middleware(CacheMiddleware, cache=cache)")
+    cache: Cache = exchange.cache
+    return cache
+
+
+CacheDep = Annotated[Cache, Depends(current_cache)]
+"""``async def update(cache: CacheDep)``: the cache of the middleware this request came through."""

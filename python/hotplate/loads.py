@@ -1,0 +1,244 @@
+"""Running the application for a stored response: on a task of its own, which belongs to the cache.
+
+The client that asked first reads what the load sends through an outbox. If that client leaves, the load goes
+on, because others may wait for the same key and because its answer will be stored. It belongs to its client
+again from the moment when its answer turns out not to be stored: then the client's disconnect reaches the
+application, and a slow client slows it down, as without a cache.
+
+A load nobody listens to any more gets ``ORPHAN_SECONDS`` to end before it is told that its client has left.
+"""
+
+import asyncio
+import logging
+import sys
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+from hotplate._core import Exchange
+from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["Load", "Loads"]
+
+ORPHAN_SECONDS = 30.0
+"""How long a load goes on streaming for the cache alone after its client has left."""
+
+logger = logging.getLogger("hotplate")
+
+
+class Loads:
+    """The loads under way for one cache. Holds the only lasting reference to each task."""
+
+    __slots__ = ("_tasks",)
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, load: "Load") -> None:
+        """Runs the load on its own task.
+
+        From Python 3.12 on the task starts at once, so that a handler which never waits costs no turn of the loop.
+        """
+        task = _start(load.run())
+        if not task.done():
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def drain(self, timeout: float) -> None:
+        """Waits for the loads of the running loop to end, at most ``timeout`` seconds; then cancels the rest."""
+        loop = asyncio.get_running_loop()
+        mine = {task for task in self._tasks if task.get_loop() is loop}
+        if not mine:
+            return
+        _, late = await asyncio.wait(mine, timeout=timeout)
+        for task in late:
+            task.cancel()
+        if late:
+            logger.warning("cancelled %d loads that did not end within %g s of shutdown", len(late), timeout)
+            await asyncio.wait(late)
+
+
+if sys.version_info >= (3, 12):
+
+    def _start(run: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        return asyncio.Task(run, loop=asyncio.get_running_loop(), eager_start=True)
+
+else:
+
+    def _start(run: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        return asyncio.get_running_loop().create_task(run)
+
+
+class Load:
+    """One run of the application whose answer the cache wants.
+
+    ``client`` is the receive channel of the client that asked first, or ``None`` for a refresh nobody waits for.
+    """
+
+    __slots__ = (
+        "_app",
+        "_body",
+        "_client",
+        "_client_left",
+        "_drained",
+        "_error",
+        "_exchange",
+        "_finished",
+        "_outbox",
+        "_released",
+        "_request_given",
+        "_scope",
+        "_wake",
+        "_watch",
+    )
+
+    def __init__(
+        self, app: ASGIApp, exchange: Exchange, scope: Scope, body: bytes | None, client: Receive | None
+    ) -> None:
+        self._app = app
+        self._exchange = exchange
+        self._scope = scope
+        self._body = body or b""
+        self._client = client
+        self._client_left = client is None
+        self._outbox: deque[Message] = deque()
+        self._wake: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._released: asyncio.Event | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._request_given = False
+        self._finished = False
+        self._error: BaseException | None = None
+
+    # The load's own side.
+
+    async def run(self) -> None:
+        """Runs the application to its end and tells the exchange how it went. Raises nothing but cancellation."""
+        exchange = self._exchange
+        try:
+            await self._app(self._scope, self._receive, self._send)
+            while exchange.end():
+                self._scope = exchange.load_scope(self._scope)
+                self._request_given = False
+                await self._app(self._scope, self._receive, self._send)
+        except Exception as error:  # the client's coroutine raises it again, as the application did
+            answer = exchange.fail(error)
+            if answer is not None:
+                logger.warning("served a stale response because its load failed: %r", error)
+                self._outbox.extend(answer)
+            else:
+                self._error = error
+                if self._client is None:
+                    logger.error("a refresh failed; the stored response stays as it is", exc_info=error)
+        except BaseException as error:
+            exchange.abandon()
+            self._error = error
+            raise
+        finally:
+            self._finished = True
+            if self._watch is not None:
+                self._watch.cancel()
+            self._wake_reader()
+
+    async def _send(self, message: Message) -> None:
+        answer = self._exchange.message(message)
+        if message["type"] == "http.response.body" and message.get("more_body"):
+            self._watch_client()
+        if self._client_left:
+            if self._let_go() and self._raises_on_disconnect():
+                raise OSError("the client has left and the response is not stored")
+            return
+        if answer is not None:
+            self._outbox.extend(answer)
+            self._wake_reader()
+        if not self._exchange.recording and not self._exchange.answered:
+            self._release()
+            while self._outbox and not self._client_left:
+                self._drained = asyncio.get_running_loop().create_future()
+                await self._drained
+
+    async def _receive(self) -> Message:
+        if not self._request_given:
+            self._request_given = True
+            return {"type": "http.request", "body": self._body, "more_body": False}
+        if self._released is None:
+            self._released = asyncio.Event()
+            if self._let_go():
+                self._released.set()
+        self._watch_client()
+        await self._released.wait()
+        if self._watch is not None:
+            await asyncio.wait([self._watch])
+        return {"type": "http.disconnect"}
+
+    def _let_go(self) -> bool:
+        """Whether the load belongs to its client: its answer is not (or no longer) for the cache."""
+        return self._exchange.decided and not self._exchange.recording and not self._exchange.answered
+
+    def _raises_on_disconnect(self) -> bool:
+        version = str(self._scope.get("asgi", {}).get("spec_version", "2.0"))
+        return tuple(int(part) for part in version.split(".")) >= (2, 4)
+
+    def _release(self) -> None:
+        if self._released is not None:
+            self._released.set()
+
+    def _watch_client(self) -> None:
+        """Starts to listen for the client's leaving; only streams and applications that ask need it."""
+        if self._watch is None and self._client is not None and not self._finished:
+            self._watch = asyncio.get_running_loop().create_task(self._until_disconnect(self._client))
+
+    async def _until_disconnect(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.leave()
+
+    # The client's side.
+
+    async def lead(self, send: Send) -> None:
+        """Sends the client its answer as the load produces it, and returns when the load has ended.
+
+        Raises what the application raised. Cancelling this does not cancel the load.
+        """
+        outbox = self._outbox
+        try:
+            while True:
+                while outbox:
+                    await send(outbox.popleft())
+                if self._drained is not None:
+                    _resolve(self._drained)
+                    self._drained = None
+                if self._finished:
+                    break
+                self._wake = asyncio.get_running_loop().create_future()
+                await self._wake
+        except BaseException:
+            self.leave()
+            raise
+        if self._error is not None:
+            raise self._error
+
+    def leave(self) -> None:
+        """The client has gone. The load goes on for the cache, within bounds."""
+        if self._client_left or self._finished:
+            return
+        self._client_left = True
+        self._outbox.clear()
+        if self._drained is not None:
+            _resolve(self._drained)
+        if self._let_go():
+            self._release()
+        else:
+            asyncio.get_running_loop().call_later(ORPHAN_SECONDS, self._release)
+
+    def _wake_reader(self) -> None:
+        if self._wake is not None:
+            _resolve(self._wake)
+
+
+def _resolve(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,223 @@
+"""The middleware: one line gives an ASGI application a cache.
+
+This module only moves messages. What is stored, served, validated or forwarded, and why, is decided in the
+extension ``hotplate._core``; one call of ``lookup`` answers a hit with two ready ASGI messages.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Literal
+
+from hotplate._core import Exchange, HttpCache, Step
+from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
+from hotplate.cache import Cache
+from hotplate.errors import ConfigError
+from hotplate.headers import RequestHead
+from hotplate.loads import Load
+from hotplate.rules import Duration, Partition, Rule
+
+__all__ = ["CacheMiddleware"]
+
+logger = logging.getLogger("hotplate")
+
+
+class CacheMiddleware:
+    """Caches the responses of an ASGI application.
+
+        app.add_middleware(CacheMiddleware, ttl=30)
+
+    Every argument is keyword-only and checked here; ``ConfigError`` names the setting, its value and the remedy.
+
+    - ``cache``: the ``Cache`` to use; without it one is made in memory, of ``max_bytes``.
+    - ``ttl``: freshness lifetime of responses that say nothing themselves: seconds, a ``timedelta``, or text such
+      as ``"5m"``. Without it only what responses allow by ``Cache-Control`` or ``Expires`` is stored.
+    - ``client_ttl``: lifetime told to clients in ``Cache-Control`` and ``Expires``.
+    - ``include``, ``exclude``: path prefixes (``/admin``) and globs (``/static/*.js``); ``exclude`` wins.
+    - ``rules``: a sequence of ``Rule``; the first that matches speaks.
+    - ``partition``: who may share a stored response; see ``hotplate.rules.Partition``.
+    - ``max_body``: larger bodies (bytes) pass through and are not stored.
+    - ``allowed_hosts``: only requests for these hosts are cached; ``*.example.org`` covers all below it.
+    - ``x_cache``: also send ``X-Cache``.
+    - ``profile``: ``"safe"``, or ``"rfc9111"`` for the letter of the RFC.
+    - ``request_directives``: whether the request's own ``Cache-Control`` is honoured (``"honor"``) or not
+      (``"ignore"``, the default of ``safe``). ``no-store`` in a request always keeps its response out.
+    - ``jitter``: shortens each lifetime by a random part of up to this fraction.
+    - ``wait_timeout``: how long a request waits for another one's load of the same key before it is forwarded.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        cache: Cache | None = None,
+        ttl: Duration | None = None,
+        client_ttl: Duration | None = None,
+        include: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
+        rules: Sequence[Rule] = (),
+        partition: Partition | None = None,
+        max_body: int = 8 * 2**20,
+        allowed_hosts: Sequence[str] | None = None,
+        x_cache: bool = False,
+        profile: Literal["safe", "rfc9111"] = "safe",
+        request_directives: Literal["honor", "ignore"] | None = None,
+        jitter: float = 0.0,
+        wait_timeout: Duration = 60,
+        max_bytes: int | str | None = None,
+    ) -> None:
+        if cache is not None and max_bytes is not None:
+            raise ConfigError("max_bytes is a setting of the cache: give it to Cache(...) instead of the middleware")
+        if cache is None:
+            cache = Cache() if max_bytes is None else Cache(max_bytes=max_bytes)
+        elif not isinstance(cache, Cache):
+            raise ConfigError(f"cache={cache!r} is not a Cache: write Cache('memory://')")
+        self.app = app
+        self.cache = cache
+        http = HttpCache(
+            cache.core,
+            cache,
+            RequestHead,
+            ttl=ttl,
+            client_ttl=client_ttl,
+            include=include,
+            exclude=exclude,
+            rules=rules,
+            partition=partition,
+            max_body=max_body,
+            allowed_hosts=allowed_hosts,
+            x_cache=x_cache,
+            profile=profile,
+            request_directives=request_directives,
+            jitter=jitter,
+            wait_timeout=wait_timeout,
+        )
+        self._http = http
+        self._lookup = http.lookup
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers the request from the cache, or runs the application. Lifespan and WebSocket pass untouched."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            found = self._lookup(scope)
+        except Exception:
+            # A fault of the cache is not a fault of the service.
+            logger.exception("a request could not be looked up and is forwarded")
+            await self.app(scope, receive, send)
+            return
+        if isinstance(found, tuple):
+            await send(found[0])
+            await send(found[1])
+            return
+        await self._conduct(found, scope, receive, send)
+
+    async def _conduct(self, step: Step, scope: Scope, receive: Receive, send: Send) -> None:
+        """Everything but a plain hit: forward, load, wait for somebody else's load, or refresh."""
+        body: bytes | None = None
+        while True:
+            if step.kind == "wait":
+                await _wait(step, self._http.wait_seconds)
+                found = self._http.lookup(scope, body, step)
+            elif step.kind == "need-body":
+                body, early = await _read_body(receive, step.limit)
+                receive = _replay(early, receive)
+                found = self._http.lookup(scope, body, step)
+            else:
+                break
+            if isinstance(found, tuple):
+                await send(found[0])
+                await send(found[1])
+                return
+            step = found
+        exchange = step.exchange
+        if step.kind == "forward":
+            scope["hotplate"] = exchange
+            await _forward(self.app, exchange, scope, receive, send)
+        elif step.kind == "load":
+            load_scope = exchange.load_scope(scope)
+            load = Load(self.app, exchange, load_scope, body, receive)
+            self.cache.loads.start(load)
+            try:
+                await load.lead(send)
+            finally:
+                # Middleware outside reads what the router left in the scope.
+                for key in load_scope.keys() - scope.keys():
+                    scope[key] = load_scope[key]
+        else:  # stale: answered now, refreshed by a load of its own
+            refresh = Load(self.app, exchange, exchange.load_scope(scope), body, None)
+            asyncio.get_running_loop().call_soon(self.cache.loads.start, refresh)
+            start, content = step.messages
+            await send(start)
+            await send(content)
+
+
+async def _forward(app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+    """Runs the application for this client alone, on the client's own task."""
+
+    async def relay(message: Message) -> None:
+        if exchange.passing:
+            await send(message)
+            return
+        answer = exchange.message(message)
+        if answer is not None:
+            for out in answer:
+                await send(out)
+
+    try:
+        await app(scope, receive, relay)
+    except Exception as error:
+        stale = exchange.fail(error)
+        if stale is None:
+            raise
+        for out in stale:
+            await send(out)
+    except BaseException:
+        exchange.abandon()
+        raise
+    else:
+        exchange.end()
+
+
+async def _wait(step: Step, seconds: float) -> None:
+    """Waits for the load this step stands behind, at most ``seconds``."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+    if not step.subscribe(loop, _resolve, ended):
+        return
+    deadline = loop.call_later(seconds, _resolve, ended)
+    try:
+        await ended
+    finally:
+        deadline.cancel()
+
+
+def _resolve(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _read_body(receive: Receive, limit: int) -> tuple[bytes | None, list[Message]]:
+    """The whole request body if it is at most ``limit`` bytes, else ``None``; and the messages read so far."""
+    early: list[Message] = []
+    size = 0
+    while True:
+        message = await receive()
+        early.append(message)
+        if message["type"] != "http.request":
+            return None, early
+        size += len(message.get("body", b""))
+        if size > limit:
+            return None, early
+        if not message.get("more_body"):
+            return b"".join(part.get("body", b"") for part in early), early
+
+
+def _replay(early: list[Message], receive: Receive) -> Receive:
+    """A receive channel that gives the messages already read once more, then the rest."""
+
+    async def replay() -> Message:
+        return early.pop(0) if early else await receive()
+
+    return replay
