@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from hotplate import Cache, CacheMiddleware
 from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
@@ -22,12 +23,12 @@ START = 1_700_000_000.0
 
 
 def raw(headers: Iterable[Header]) -> list[RawHeader]:
-    """Header lines as ASGI has them: names in lower case, everything in Latin-1."""
+    """Header lines as ASGI has them: octets, text in Latin-1. Applications may write names in any case."""
 
     def octets(text: str | bytes) -> bytes:
         return text if isinstance(text, bytes) else text.encode("latin-1")
 
-    return [(octets(name).lower(), octets(value)) for name, value in headers]
+    return [(octets(name), octets(value)) for name, value in headers]
 
 
 @dataclass(frozen=True)
@@ -204,12 +205,13 @@ def http_scope(
     root_path: str = "",
     **extra: Any,
 ) -> Scope:
-    """The scope a server makes of a request line and header lines. ``target`` is the raw path and query."""
-    from urllib.parse import unquote_to_bytes
+    """The scope a server makes of a request line and header lines. ``target`` is the raw path and query.
 
+    Names of header lines are put into lower case, as ASGI asks of servers. ``extra`` replaces what is made here.
+    """
     octets = target.encode("utf-8") if isinstance(target, str) else target
     path, _, query = octets.partition(b"?")
-    lines = raw(headers)
+    lines = [(name.lower(), value) for name, value in raw(headers)]
     if host is not None:
         lines.insert(0, (b"host", host.encode("latin-1")))
     scope: Scope = {
@@ -265,6 +267,20 @@ class Site:
 
     async def get(self, target: str | bytes = "/", **request: Any) -> Response:
         return await self.request("GET", target, **request)
+
+    async def hit(self, target: str | bytes = "/", **request: Any) -> Response:
+        """The answer from what is stored, which has to be there."""
+        response = await self.get(target, **request)
+        assert response.hit, response["cache-status"]
+        return response
+
+    async def last(self, number: int, target: str | bytes = "/", **request: Any) -> Response:
+        """What the last of ``number`` equal requests gets: the first is a miss, the others have to be hits."""
+        for _ in range(number - 1):
+            await self.get(target, **request)
+        response = await self.get(target, **request)
+        assert response.hit == (number > 1), response["cache-status"]
+        return response
 
     async def head(self, target: str | bytes = "/", **request: Any) -> Response:
         return await self.request("HEAD", target, **request)

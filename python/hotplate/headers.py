@@ -1,7 +1,6 @@
 """The head of a request, as a partition function sees it."""
 
 from collections.abc import Iterator
-from http.cookies import CookieError, SimpleCookie
 
 from hotplate.asgi import Scope
 
@@ -53,14 +52,14 @@ class RequestHead:
         values = list(self.fields(name))
         return ", ".join(values) if values else default
 
-    def cookie(self, name: str, default: str | None = None) -> str | None:
-        """The value of a cookie, or ``default`` when absent or unreadable."""
+    def cookies(self, name: str) -> Iterator[str]:
+        """The value of each cookie with this name, in order, read as servers do (RFC 6265 §4.2)."""
         for line in self.fields("cookie"):
-            jar: SimpleCookie = SimpleCookie()
-            try:
-                jar.load(line)
-            except CookieError:
-                continue
-            if name in jar:
-                return jar[name].value
-        return default
+            for pair in line.split(";"):
+                own, equals, value = pair.partition("=")
+                if equals and own.strip() == name:
+                    yield value.strip().strip('"')
+
+    def cookie(self, name: str, default: str | None = None) -> str | None:
+        """The value of the first cookie with this name, or ``default`` when there is none."""
+        return next(self.cookies(name), default)

@@ -13,10 +13,13 @@ import logging
 import sys
 from collections import deque
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hotplate._core import Exchange
 from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 __all__ = ["Load", "Loads"]
 
@@ -91,6 +94,7 @@ class Load:
         "_released",
         "_request_given",
         "_scope",
+        "_traceback",
         "_wake",
         "_watch",
     )
@@ -112,6 +116,7 @@ class Load:
         self._request_given = False
         self._finished = False
         self._error: BaseException | None = None
+        self._traceback: TracebackType | None = None
 
     # The load's own side.
 
@@ -130,7 +135,7 @@ class Load:
                 logger.warning("served a stale response because its load failed: %r", error)
                 self._outbox.extend(answer)
             else:
-                self._error = error
+                self._error, self._traceback = error, error.__traceback__
                 if self._client is None:
                     logger.error("a refresh failed; the stored response stays as it is", exc_info=error)
         except BaseException as error:
@@ -219,7 +224,8 @@ class Load:
             self.leave()
             raise
         if self._error is not None:
-            raise self._error
+            # Others who waited may have raised the same exception before.
+            raise self._error.with_traceback(self._traceback)
 
     def leave(self) -> None:
         """The client has gone. The load goes on for the cache, within bounds."""

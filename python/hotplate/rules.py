@@ -1,7 +1,7 @@
 """What a developer says about paths: rules, the part of the query in the key, and partitions."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -84,7 +84,7 @@ def by_field(name: str) -> Partition:
     """
 
     def partition(head: RequestHead) -> str:
-        return _digest(head.field(name))
+        return _digest(head.fields(name))
 
     return partition
 
@@ -96,10 +96,17 @@ def by_cookie(name: str) -> Partition:
     """
 
     def partition(head: RequestHead) -> str:
-        return _digest(head.cookie(name))
+        return _digest(head.cookies(name))
 
     return partition
 
 
-def _digest(value: str | None) -> str:
-    return "absent" if value is None else hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
+def _digest(values: Iterable[str]) -> str:
+    """One name for all values in order: frameworks differ in which of several they take."""
+    digest = hashlib.sha256()
+    count = 0
+    for count, value in enumerate(values, start=1):  # noqa: B007
+        text = value.encode("utf-8", "surrogateescape")
+        digest.update(len(text).to_bytes(8, "little"))
+        digest.update(text)
+    return digest.hexdigest() if count else "absent"

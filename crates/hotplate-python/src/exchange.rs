@@ -57,13 +57,49 @@ impl PolicyCore {
     fn render(&self, parameters: &Bound<'_, PyDict>) -> PyResult<Dependency> {
         let mut tags = Vec::with_capacity(self.tags.len());
         for template in &self.tags {
-            let mut tag = template.clone();
-            for (name, value) in parameters.iter() {
-                tag = tag.replace(&format!("{{{}}}", name.extract::<String>()?), &value.extract::<String>()?);
-            }
-            tags.push(tag);
+            tags.push(fill_in(template, parameters)?);
         }
         Ok(Dependency { directives: self.directives.clone(), client_ttl: self.client_ttl, tags })
+    }
+}
+
+/// Fills in the names a template has in braces, each once; a name the route does not have stays as it is.
+fn fill_in(template: &str, parameters: &Bound<'_, PyDict>) -> PyResult<String> {
+    let mut filled = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let known = match after.split_once('}') {
+            Some((name, beyond)) => parameters.get_item(name)?.map(|value| (value, beyond)),
+            None => None,
+        };
+        match known {
+            Some((value, beyond)) => {
+                filled.push_str(&value.extract::<String>()?);
+                rest = beyond;
+            }
+            None => {
+                filled.push('{');
+                rest = after;
+            }
+        }
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// What the application raised, for those who wait for the same load.
+pub(crate) struct Raised {
+    exception: Py<PyAny>,
+    traceback: Py<PyAny>,
+}
+
+impl Raised {
+    /// The exception, to be raised once more: with the application's own frames, not those of whoever raised it last.
+    pub(crate) fn again(&self, py: Python<'_>) -> PyResult<PyErr> {
+        let exception = self.exception.bind(py);
+        exception.setattr(intern!(py, "__traceback__"), &self.traceback)?;
+        Ok(PyErr::from_value(exception.clone()))
     }
 }
 
@@ -257,7 +293,9 @@ impl Exchange {
 
     /// The application raised `error`. Returns a stale answer for the client, or `None`: the error is the client's.
     fn fail<'py>(&self, error: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let shared: Arc<dyn std::any::Any + Send + Sync> = Arc::new(error.clone().unbind());
+        let traceback = error.getattr(intern!(error.py(), "__traceback__"))?.unbind();
+        let shared: Arc<dyn std::any::Any + Send + Sync> =
+            Arc::new(Raised { exception: error.clone().unbind(), traceback });
         let now = self.now();
         let response = self.inner().exchange.fail(shared, now);
         Self::answer(error.py(), response)

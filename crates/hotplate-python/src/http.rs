@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::body::PyBody;
 use crate::cache::CacheCore;
-use crate::exchange::{Exchange, as_dict};
+use crate::exchange::{Exchange, Raised, as_dict};
 use crate::scope::Held;
 use crate::step::Step;
 use crate::{convert, error, messages};
@@ -155,8 +155,8 @@ impl HttpCache {
 
 /// The exception of a load, for a request that waited for it.
 fn raised(py: Python<'_>, error: &Arc<dyn std::any::Any + Send + Sync>) -> PyErr {
-    match error.downcast_ref::<Py<PyAny>>() {
-        Some(exception) => PyErr::from_value(exception.bind(py).clone()),
+    match error.downcast_ref::<Raised>() {
+        Some(raised) => raised.again(py).unwrap_or_else(|unraisable| unraisable),
         None => pyo3::exceptions::PyRuntimeError::new_err("the load this request waited for failed"),
     }
 }

@@ -1,6 +1,7 @@
 //! An ASGI scope as the engine's request. What is borrowed here lives as long as the call.
 
 use hotplate::exchange::Request;
+use hotplate::key::percent_decode;
 use hotplate_policy::fields::Fields;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
@@ -39,6 +40,8 @@ impl<'py> Held<'py> {
             Ok(scope.get_item(name)?.and_then(|value| value.cast_into::<PyBytes>().ok()))
         };
         let raw_path = bytes(intern!(py, "raw_path"))?;
+        // Middleware outside may have rewritten the path and left the raw one as it came; what routes is the path.
+        let raw_path = raw_path.filter(|raw| path.to_str().is_ok_and(|path| says(raw.as_bytes(), path)));
         let quoted = if raw_path.is_none() { quote(path.to_str()?) } else { Vec::new() };
         let headers = lines(&need(intern!(py, "headers"))?)?;
         let has_host = headers.iter().any(|(name, _)| name.as_bytes().eq_ignore_ascii_case(b"host"));
@@ -145,6 +148,11 @@ fn server(scope: &Bound<'_, PyDict>) -> PyResult<Vec<u8>> {
     let host: String = server.get_item(0)?.extract()?;
     let port: Option<u32> = server.get_item(1)?.extract()?;
     Ok(port.map_or_else(|| host.clone(), |port| format!("{host}:{port}")).into_bytes())
+}
+
+/// Whether a raw path is this path, percent-encoded.
+fn says(raw: &[u8], path: &str) -> bool {
+    raw == path.as_bytes() || String::from_utf8_lossy(&percent_decode(raw)) == path
 }
 
 /// Percent-encodes a path whose raw form the server did not give (RFC 3986 §3.3).

@@ -2,7 +2,7 @@
 //!
 //! One [`Cache`] may stand behind several HTTP sides and be used from any thread.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub struct Cache<B: Body> {
     pub(crate) publishing: Mutex<()>,
     /// The longest time any response stored so far may be served for.
     retention_millis: AtomicU64,
+    /// Whether any response said which part of its query matters: until then no lookup asks.
+    pub(crate) knows_search_variance: AtomicBool,
     clock: Arc<dyn Clock>,
 }
 
@@ -64,6 +66,7 @@ impl<B: Body> Cache<B> {
             counters: Counters::default(),
             publishing: Mutex::new(()),
             retention_millis: AtomicU64::new(0),
+            knows_search_variance: AtomicBool::new(false),
             clock,
         }
     }

@@ -66,6 +66,12 @@ impl Key {
         Self::cut(&hasher.finalize())
     }
 
+    /// The key of what is known of a path under all its queries; `parts.query` does not matter.
+    #[must_use]
+    pub fn family(parts: &KeyParts<'_>) -> Self {
+        Self::of(&KeyParts { query: b"", ..*parts }).variant(b"every query")
+    }
+
     /// The key of one variant: of the response for these values of the fields its `Vary` names.
     ///
     /// `selecting`: the values in a canonical text, as `hotplate_policy::vary::normalise` writes it.
@@ -198,7 +204,8 @@ fn decode(name: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Percent-decodes; a `%` that begins no escape stays.
-pub(crate) fn percent_decode(text: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn percent_decode(text: &[u8]) -> Vec<u8> {
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let mut decoded = Vec::with_capacity(text.len());
     let mut index = 0;

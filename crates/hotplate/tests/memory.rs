@@ -8,10 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hotplate::cache::Cache;
+use hotplate::clock::{Clock, ManualClock};
+use hotplate::config::SettingsOptions;
 use hotplate::entry::{Body, Entry, EntryParts};
+use hotplate::exchange::{HttpCache, Lookup, Partition, Request, Round};
 use hotplate::key::{Key, KeyParts};
 use hotplate::log::{Footprint, Log};
 use hotplate::tier::local::{LocalTier, Slot};
+use hotplate_policy::fields::Fields;
 use hotplate_policy::freshness::{Flags, StoredMeta};
 use hotplate_policy::time::Timestamp;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -75,6 +80,28 @@ fn entry(log: &Log, path: &str, body: usize) -> (Key, Entry<Bytes>) {
     (key, entry)
 }
 
+/// One request for a path that is not stored, and its load.
+fn load(http: &Arc<HttpCache<Bytes>>, path: &str, now: Timestamp) {
+    let request = Request {
+        method: "GET",
+        scheme: b"https",
+        authority: b"example.org",
+        raw_path: path.as_bytes(),
+        root: "",
+        path,
+        query: b"",
+        fields: Fields::new(&[(b"host", b"example.org"), (b"accept", b"*/*")]),
+        body: None,
+    };
+    let found = http.lookup(&request, &Round::default(), now, &mut |_| Partition::Refused);
+    let Lookup::Load(mut exchange) = found else { unreachable!("{path} is not stored yet") };
+    let fields: [(&[u8], &[u8]); 3] =
+        [(b"content-type", b"application/json"), (b"content-length", b"100"), (b"x-powered-by", b"a test")];
+    exchange.head(200, Fields::new(&fields), false, None, now);
+    exchange.chunk(Bytes::from(vec![b'x'; 100]), true, now);
+    exchange.end();
+}
+
 #[test]
 fn memory_follows_the_weight_and_stays_within_the_bound() {
     let log = Log::new();
@@ -92,27 +119,30 @@ fn memory_follows_the_weight_and_stays_within_the_bound() {
     assert_eq!(kept[0].body().as_slice().len(), 1_024);
     drop(kept);
 
-    // A million of them through a bounded tier.
+    // A million distinct URLs, asked for and loaded through the engine.
     let before = held();
-    let tier = LocalTier::new(MAX_BYTES);
+    let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(1_700_000_000)));
+    let cache = Arc::new(Cache::new(MAX_BYTES, Arc::clone(&clock) as Arc<dyn Clock>));
+    let settings = SettingsOptions { ttl: Some(Duration::from_secs(60)), ..SettingsOptions::default() };
+    let http = Arc::new(HttpCache::new(Arc::clone(&cache), settings.compile().unwrap()));
     let mut most = 0;
     for number in 0..1_000_000_u32 {
-        let (key, entry) = entry(&log, &format!("/products/{number}"), 100);
-        tier.insert(key, Slot::Response(Arc::new(entry)));
+        load(&http, &format!("/products/{number}"), clock.now());
         if number % 50_000 == 49_999 {
             let grown = (held() - before) as u64;
+            let stats = cache.stats();
             most = most.max(grown);
-            println!("{}: {grown} bytes, weight {}, {} entries", number + 1, tier.bytes(), tier.len());
-            assert!(tier.bytes() <= MAX_BYTES);
+            println!("{}: {grown} bytes, weight {}, {} entries", number + 1, stats.bytes, stats.entries);
+            assert!(stats.bytes <= MAX_BYTES);
             assert!(grown * 10 <= MAX_BYTES * 11, "{grown} bytes held with a bound of {MAX_BYTES}");
         }
     }
     assert!(most * 10 >= MAX_BYTES * 8, "only {most} bytes of {MAX_BYTES} are made use of");
-    assert!(tier.evictions() > 800_000);
+    assert_eq!(cache.stats().stored, 1_000_000);
+    assert!(cache.stats().evictions > 800_000);
+    drop((http, cache));
 
     // The smallest slots: the index is all they take.
-    tier.clear();
-    drop(tier);
     let before = held();
     let tier = LocalTier::<Bytes>::new(MAX_BYTES);
     let until = Timestamp::from_unix_seconds(1);

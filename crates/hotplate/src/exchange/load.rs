@@ -14,6 +14,7 @@ use hotplate_policy::cache_status::{CacheStatus, Forward, forward_for};
 use hotplate_policy::control::LocalDirectives;
 use hotplate_policy::fields::Fields;
 use hotplate_policy::freshness::Flags;
+use hotplate_policy::groups;
 use hotplate_policy::invalidation;
 use hotplate_policy::reason::Reason;
 use hotplate_policy::request::RequestHead;
@@ -24,11 +25,11 @@ use crate::cache::Failure;
 use crate::config::RuleId;
 use crate::entry::{Body, Entry};
 use crate::exchange::lookup::{Asked, HttpCache};
-use crate::exchange::publish::Draft;
+use crate::exchange::publish::{Draft, group_tag};
 use crate::exchange::request::{Lines, OwnedRequest, Request};
 use crate::exchange::response::{CACHE_NAME, Response};
 use crate::fill::{End, Permit};
-use crate::key::Key;
+use crate::key::{Key, KeyParts};
 use crate::log::{Mode, Position, Target};
 use crate::tier::local::Slot;
 
@@ -129,7 +130,9 @@ pub struct Exchange<B: Body> {
     writes: bool,
     primary: Option<Key>,
     origin: Origin<B>,
-    partitioned: bool,
+    partition: Option<Box<[u8]>>,
+    /// What of the query is in the key.
+    query: Box<[u8]>,
     permit: Option<Permit<Failure<B>>>,
     position: Position,
     request_time: Timestamp,
@@ -194,7 +197,8 @@ impl<B: Body> Exchange<B> {
             writes,
             primary: None,
             origin: Origin::miss(reason, Key::from_u128(0)),
-            partitioned: false,
+            partition: None,
+            query: Box::default(),
             permit: None,
             position,
             request_time: now,
@@ -219,7 +223,8 @@ impl<B: Body> Exchange<B> {
             writes: false,
             primary: Some(asked.key),
             origin,
-            partitioned: asked.partitioned,
+            partition: asked.parts.partition.map(Box::from),
+            query: asked.parts.query.into(),
             permit,
             position,
             request_time: asked.now,
@@ -302,13 +307,12 @@ impl<B: Body> Exchange<B> {
         {
             return self.confirmed(&stale, &arrived);
         }
-        if matches!(status, 500 | 502 | 503 | 504) {
-            return self.server_error(status, fields, now);
-        }
         let http = Arc::clone(&self.http);
         let rule = http.settings.rule(self.rule);
         match self.draft(rule, &rule.directives, &arrived) {
-            Err(reason) => self.not_stored(reason, now),
+            Err(_) if is_server_error(status) => self.server_error(&arrived),
+            Ok(_) if is_server_error(status) && self.has_stale_for_errors(now) => self.server_error(&arrived),
+            Err(reason) => self.not_stored(reason, &arrived),
             Ok(draft) => self.start_recording(draft, status, fields),
         }
     }
@@ -456,6 +460,10 @@ impl<B: Body> Exchange<B> {
                 &self.request.raw_path,
                 fields,
             );
+            for group in groups::invalidated_groups(fields, false) {
+                let tag = group_tag(&self.request.scheme, authority, &group);
+                cache.invalidate(&Target::Tag(&tag), Mode::Hard);
+            }
             for path in further {
                 let path = self.request.relative(&path);
                 cache.invalidate(&Target::Uri { authority, path: path.as_bytes() }, Mode::Hard);
@@ -468,7 +476,20 @@ impl<B: Body> Exchange<B> {
     }
 
     pub(crate) fn is_partitioned(&self) -> bool {
-        self.partitioned
+        self.partition.is_some()
+    }
+
+    /// The parts of its key; `None` for a request whose content is in it.
+    pub(crate) fn key_parts(&self) -> Option<KeyParts<'_>> {
+        matches!(&*self.request.method, "GET" | "HEAD").then(|| KeyParts {
+            method: "GET",
+            scheme: &self.request.scheme,
+            authority: &self.request.authority,
+            path: &self.request.raw_path,
+            query: &self.query,
+            partition: self.partition.as_deref(),
+            body: None,
+        })
     }
 
     pub(crate) fn request(&self) -> &OwnedRequest {
@@ -482,4 +503,9 @@ impl<B: Body> Exchange<B> {
     pub(crate) fn request_time(&self) -> Timestamp {
         self.request_time
     }
+}
+
+/// The errors that stale responses may stand in for (RFC 5861 §4).
+fn is_server_error(status: u16) -> bool {
+    matches!(status, 500 | 502 | 503 | 504)
 }

@@ -1,16 +1,19 @@
 //! The way in: from a request to an answer, or to what has to be done for one.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hotplate_policy::cache_status::{self, CacheStatus, Forward};
 use hotplate_policy::fields::Fields;
 use hotplate_policy::freshness::Flags;
+use hotplate_policy::no_vary_search::SearchVariance;
+use hotplate_policy::profile::Profile;
 use hotplate_policy::reason::Reason;
 use hotplate_policy::request::RequestHead;
 use hotplate_policy::reuse::{self, Reuse};
 use hotplate_policy::storing;
 use hotplate_policy::time::Timestamp;
-use hotplate_policy::vary;
+use hotplate_policy::vary::{self, SelectOptions};
 
 use crate::cache::{Cache, Failure};
 use crate::config::{RuleId, Settings};
@@ -89,8 +92,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) request: &'a Request<'a>,
     pub(crate) head: &'a RequestHead<'a>,
     pub(crate) rule_id: RuleId,
+    pub(crate) parts: KeyParts<'a>,
     pub(crate) key: Key,
-    pub(crate) partitioned: bool,
     /// Credentials that make sharing depend on what the response says.
     pub(crate) guard: Option<Reason>,
     pub(crate) waits: u8,
@@ -104,7 +107,7 @@ enum Found<B> {
     OtherVariants(Key),
     /// The last answer for this key could not be stored.
     HitForMiss(Key),
-    Nothing(Option<Reason>),
+    Nothing(Reason, Key),
 }
 
 impl<B: Body> HttpCache<B> {
@@ -166,7 +169,7 @@ impl<B: Body> HttpCache<B> {
             None
         };
         let mut normalised = Vec::new();
-        let key = Key::of(&KeyParts {
+        let parts = KeyParts {
             method,
             scheme: request.scheme,
             authority: request.authority,
@@ -174,12 +177,13 @@ impl<B: Body> HttpCache<B> {
             query: rule.query.apply(request.query, &mut normalised),
             partition: name.as_deref(),
             body,
-        });
+        };
+        let key = Key::of(&parts);
         let partitioned = name.is_some();
         let guard =
             storing::request_guard(self.settings.profile, &head, partitioned, rule.cookies != Cookies::Guard);
         let waits = round.waits;
-        let asked = Asked { request, head: &head, rule_id, key, partitioned, guard, waits, now };
+        let asked = Asked { request, head: &head, rule_id, parts, key, guard, waits, now };
         match &round.end {
             Some(End::Failed(failure)) => self.after_failure(&asked, failure),
             Some(End::NotStorable) => self.alone(&asked, Origin::miss(Reason::HitForMiss, key)),
@@ -212,15 +216,31 @@ impl<B: Body> HttpCache<B> {
     }
 
     fn find_and_decide(self: &Arc<Self>, asked: &Asked<'_>) -> Lookup<B> {
-        match self.find(asked.key, asked.request.fields, asked.now) {
+        let found = match self.find(asked.key, asked.request.fields, asked.now) {
+            Found::Nothing(reason, key) => match self.significant(&asked.parts) {
+                Some(other) => self.find(other, asked.request.fields, asked.now),
+                None => Found::Nothing(reason, key),
+            },
+            found => found,
+        };
+        match found {
             Found::Response(entry, key, standing) => self.decide(asked, entry, key, standing),
             Found::OtherVariants(key) => {
                 self.miss(asked, Origin::of(Forward::VaryMiss, Reason::VaryMiss, key))
             }
             Found::HitForMiss(key) => self.alone(asked, Origin::miss(Reason::HitForMiss, key)),
-            Found::Nothing(reason) => {
-                self.miss(asked, Origin::of(Forward::UriMiss, reason.unwrap_or(Reason::UriMiss), asked.key))
-            }
+            Found::Nothing(reason, key) => self.miss(asked, Origin::of(Forward::UriMiss, reason, key)),
+        }
+    }
+
+    /// The key by the part of the query that matters, where a response of this path said which part that is.
+    fn significant(&self, parts: &KeyParts<'_>) -> Option<Key> {
+        if !self.cache.knows_search_variance.load(Ordering::Relaxed) || parts.body.is_some() {
+            return None;
+        }
+        match self.cache.local.get(&Key::family(parts)) {
+            Some(Slot::Search(variance)) => Some(significant_key(parts, &variance)),
+            _ => None,
         }
     }
 
@@ -228,11 +248,7 @@ impl<B: Body> HttpCache<B> {
     fn find(&self, key: Key, fields: Fields<'_>, now: Timestamp) -> Found<B> {
         let (slot, key) = match self.cache.local.get(&key) {
             Some(Slot::Vary(record)) => {
-                let mut selecting = Vec::with_capacity(64);
-                for name in record.names() {
-                    vary::normalise(name, fields, &mut selecting);
-                }
-                let variant = key.variant(&selecting);
+                let variant = self.variant(key, record.names(), fields);
                 match self.cache.local.get(&variant) {
                     None => return Found::OtherVariants(variant),
                     found => (found, variant),
@@ -246,16 +262,16 @@ impl<B: Body> HttpCache<B> {
                     self.cache.log.standing_cached(&entry.footprint, entry.position, entry.verified());
                 if standing == Standing::Invalid {
                     self.cache.local.remove(&key);
-                    return Found::Nothing(Some(Reason::Invalidated));
+                    return Found::Nothing(Reason::Invalidated, key);
                 }
                 Found::Response(entry, key, standing)
             }
             Some(Slot::HitForMiss { until }) if until > now => Found::HitForMiss(key),
             Some(Slot::HitForMiss { .. }) => {
                 self.cache.local.remove(&key);
-                Found::Nothing(None)
+                Found::Nothing(Reason::UriMiss, key)
             }
-            Some(Slot::Vary(_)) | None => Found::Nothing(None),
+            Some(Slot::Vary(_) | Slot::Search(_)) | None => Found::Nothing(Reason::UriMiss, key),
         }
     }
 
@@ -272,10 +288,10 @@ impl<B: Body> HttpCache<B> {
         let honor = self.settings.honor_request_directives;
         let decision = match reuse::decide(asked.head, honor, meta, shareable, asked.now) {
             Reuse::Fresh | Reuse::StaleAllowed if standing == Standing::Soft => {
-                if meta.flags.contains(Flags::NO_STALE) {
-                    Reuse::Validate(Reason::SoftInvalidated)
-                } else {
+                if reuse::may_serve_stale_soft(asked.head, honor, meta, asked.now) {
                     Reuse::StaleWhileRevalidate
+                } else {
+                    Reuse::Validate(Reason::SoftInvalidated)
                 }
             }
             decision => decision,
@@ -381,7 +397,7 @@ impl<B: Body> HttpCache<B> {
             Join::Lead(permit) => {
                 if origin.stale.is_none()
                     && let Found::Response(entry, _, Standing::Current) =
-                        self.find(asked.key, asked.request.fields, asked.now)
+                        self.find(origin.key, asked.request.fields, asked.now)
                     && reuse::decide(
                         head,
                         self.settings.honor_request_directives,
@@ -485,6 +501,18 @@ impl<B: Body> HttpCache<B> {
         Lookup::Serve(Response::gateway_timeout(&how))
     }
 
+    /// The key of the variant for a request's values of the fields that select.
+    pub(crate) fn variant(&self, primary: Key, names: &[Box<str>], request: Fields<'_>) -> Key {
+        // An application that takes the first language it is offered would get hits for another one.
+        let normalise_language = self.settings.profile == Profile::Rfc9111;
+        let options = SelectOptions { normalise_language, ..SelectOptions::default() };
+        let mut selecting = Vec::with_capacity(64);
+        for name in names {
+            vary::normalise_with(options, name, request, &mut selecting);
+        }
+        primary.variant(&selecting)
+    }
+
     /// How an answer came about; `x_cache` is the word for `X-Cache`, where that is wanted.
     pub(crate) fn provenance<'s>(
         &self,
@@ -495,4 +523,9 @@ impl<B: Body> HttpCache<B> {
     ) -> Provenance<'s> {
         Provenance { status, x_cache: self.settings.x_cache.then_some(x_cache), is_stored, now }
     }
+}
+
+/// The key of the responses to all queries that have the same significant part.
+pub(crate) fn significant_key(parts: &KeyParts<'_>, variance: &SearchVariance) -> Key {
+    Key::of(&KeyParts { query: &variance.significant(parts.query), ..*parts }).variant(b"significant query")
 }

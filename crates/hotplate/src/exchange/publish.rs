@@ -1,22 +1,25 @@
 //! From a response that may be stored to the entry that is: its lines, validator, tags, variant and place.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hotplate_policy::control::{self, Control, Layers};
 use hotplate_policy::fields::Fields;
 use hotplate_policy::freshness::{Flags, StoredMeta};
+use hotplate_policy::groups;
+use hotplate_policy::no_vary_search::SearchVariance;
 use hotplate_policy::profile::Profile;
 use hotplate_policy::reason::Reason;
 use hotplate_policy::storing;
 use hotplate_policy::time::Timestamp;
-use hotplate_policy::vary::{self, Vary};
+use hotplate_policy::vary::Vary;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
 use crate::cache::Cache;
 use crate::entry::{Body, Entry, EntryParts};
 use crate::exchange::load::{Arrived, Edits, Exchange};
-use crate::exchange::lookup::HttpCache;
+use crate::exchange::lookup::{HttpCache, significant_key};
 use crate::exchange::request::Lines;
 use crate::key::Key;
 use crate::log::{Footprint, Position};
@@ -68,6 +71,10 @@ pub(crate) struct Draft {
     tags: Vec<String>,
     selecting: Selecting,
     client: Option<Vec<(&'static str, Vec<u8>)>>,
+    /// Which part of the query matters, where the response says so.
+    search: Option<Arc<SearchVariance>>,
+    /// Fields of the response are not stored, and are for the client of this load all the same.
+    withholds: bool,
     partitioned: bool,
     key: Key,
     authority: Box<[u8]>,
@@ -104,12 +111,18 @@ impl Draft {
         if let Some(names) = &selecting.added {
             lines.push(b"vary", names.as_bytes());
         }
+        let search = SearchVariance::parse(fields);
         let request = exchange.request();
         let captures = rule.pattern.captures(&request.path);
         let mut tags: Vec<String> = rule.tags.iter().map(|template| template.render(&captures)).collect();
         if let Some(dependency) = dependency {
             tags.extend(dependency.tags.iter().map(|tag| tags::clip(tag).to_owned()));
         }
+        tags.extend(
+            groups::groups_of(fields)
+                .iter()
+                .map(|group| group_tag(&request.scheme, &request.authority, group)),
+        );
         tags.sort_unstable();
         tags.dedup();
         tags.truncate(MOST_TAGS);
@@ -119,6 +132,10 @@ impl Draft {
             tags,
             selecting,
             client,
+            search: (!search.is_default()).then(|| Arc::new(search)),
+            withholds: fields
+                .iter()
+                .any(|(name, _)| control.no_cache.covers_field(name) || control.private.covers_field(name)),
             partitioned: exchange.is_partitioned(),
             key,
             authority: request.authority.clone(),
@@ -126,8 +143,8 @@ impl Draft {
         }
     }
 
-    /// A server error that is shared with those who wait for it, and not stored.
-    pub(crate) fn shared_failure<B: Body>(
+    /// A response that is answered with here and not stored.
+    pub(crate) fn unstored<B: Body>(
         exchange: &Exchange<B>,
         status: u16,
         lines: &Lines,
@@ -143,11 +160,17 @@ impl Draft {
             tags: Vec::new(),
             selecting: Selecting { names: Vec::new(), added: None },
             client: None,
+            search: None,
+            withholds: false,
             partitioned: exchange.is_partitioned(),
             key: exchange.primary().unwrap_or(Key::from_u128(0)),
             authority: Box::default(),
             path: Box::default(),
         }
+    }
+
+    pub(crate) fn withholds(&self) -> bool {
+        self.withholds
     }
 
     pub(crate) fn meta(&self) -> &StoredMeta {
@@ -212,18 +235,22 @@ impl<B: Body> HttpCache<B> {
     ///
     /// A response whose load began before that of the one already there does not replace it.
     pub(crate) fn publish(&self, exchange: &Exchange<B>, draft: &Draft, entry: Arc<Entry<B>>) {
-        let Some(primary) = exchange.primary() else { return };
+        let Some(exact) = exchange.primary() else { return };
         let local = &self.cache.local;
         let _publishing = self.cache.publishing();
+        let primary = match (&draft.search, exchange.key_parts()) {
+            (Some(variance), Some(parts)) => {
+                self.cache.knows_search_variance.store(true, Ordering::Relaxed);
+                local.insert(Key::family(&parts), Slot::Search(Arc::clone(variance)));
+                significant_key(&parts, variance)
+            }
+            _ => exact,
+        };
         let key = if draft.selecting.names.is_empty() {
             primary
         } else {
             let lines = exchange.request().fields.to_vec();
-            let mut selecting = Vec::with_capacity(64);
-            for name in &draft.selecting.names {
-                vary::normalise(name, Fields::new(&lines), &mut selecting);
-            }
-            let variant = primary.variant(&selecting);
+            let variant = self.variant(primary, &draft.selecting.names, Fields::new(&lines));
             let record = match local.get(&primary) {
                 Some(Slot::Vary(known)) if known.names() == draft.selecting.names.as_slice() => {
                     known.with(variant)
@@ -249,6 +276,13 @@ impl<B: Body> HttpCache<B> {
             self.cache.counters.count_stored();
         }
     }
+}
+
+/// The tag of a cache group (RFC 9875): groups belong to one origin, and share no names with a developer's tags.
+pub(crate) fn group_tag(scheme: &[u8], authority: &[u8], group: &str) -> String {
+    let origin = String::from_utf8_lossy(authority).to_ascii_lowercase();
+    let tag = format!("group {}://{origin} {group}", String::from_utf8_lossy(scheme));
+    tags::clip(&tag).to_owned()
 }
 
 /// `Cache-Control` and `Expires` for clients.

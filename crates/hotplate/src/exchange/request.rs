@@ -1,6 +1,6 @@
 //! The request as the engine takes it: borrowed for a lookup, owned for the length of a load.
 
-use hotplate_policy::fields::Fields;
+use hotplate_policy::fields::{Connection, Fields};
 
 use crate::key::percent_decode;
 
@@ -84,6 +84,12 @@ impl Lines {
             copied.push(name, value);
         }
         copied
+    }
+
+    /// Copies the lines that are not of one connection alone.
+    pub(crate) fn stored(fields: Fields<'_>) -> Self {
+        let connection = Connection::of(fields);
+        Self::copy(fields.iter().filter(|(name, _)| !connection.covers(name)))
     }
 
     /// Adds a line at the end. Text beyond 4 GiB in all is dropped; no server accepts such a head.

@@ -106,6 +106,17 @@ impl<B: Body> Response<B> {
         Self { status, entry: Some(entry), selected, content, made }
     }
 
+    /// A 304 with the lines of `entry` that belong to one, and these.
+    pub(crate) fn not_modified(entry: Arc<Entry<B>>, made: Vec<(&'static str, Vec<u8>)>) -> Self {
+        Self {
+            status: 304,
+            entry: Some(entry),
+            selected: Selected::NotModified,
+            content: Content::Empty,
+            made,
+        }
+    }
+
     /// The answer to `only-if-cached` when nothing stored may be used (RFC 9111 §5.2.1.7).
     pub(crate) fn gateway_timeout(how: &Provenance<'_>) -> Self {
         let mut made = vec![("content-length", b"0".to_vec())];
@@ -162,7 +173,10 @@ impl Selected {
     fn takes(self, name: &[u8]) -> bool {
         match self {
             Self::All => true,
-            Self::NotModified => validation::is_not_modified_field(name),
+            // A cookie belongs to the answer, not to the representation.
+            Self::NotModified => {
+                validation::is_not_modified_field(name) || name.eq_ignore_ascii_case(b"set-cookie")
+            }
             Self::Part => !name.eq_ignore_ascii_case(b"content-length"),
             Self::Parts => {
                 !name.eq_ignore_ascii_case(b"content-length") && !name.eq_ignore_ascii_case(b"content-type")

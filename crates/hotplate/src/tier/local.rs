@@ -13,6 +13,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hotplate_policy::no_vary_search::SearchVariance;
 use hotplate_policy::time::Timestamp;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
@@ -22,6 +23,9 @@ use crate::key::Key;
 
 /// What the index takes for one entry, ghosts of evicted keys included; measured by `tests/memory.rs`.
 pub const INDEX_BYTES: u64 = 112;
+
+/// What a record of which query parameters matter is taken to weigh; the names in it are few and short.
+const SEARCH_BYTES: u64 = 512;
 
 /// The most variants one key keeps. Whoever sends made-up values of a selecting field fills this and no more.
 pub const MOST_VARIANTS: usize = 64;
@@ -40,6 +44,8 @@ pub enum Slot<B> {
     Response(Arc<Entry<B>>),
     /// Responses are stored under the keys of their variants.
     Vary(Arc<VaryRecord>),
+    /// Responses are stored under the significant part of their query (`No-Vary-Search`).
+    Search(Arc<SearchVariance>),
     /// The last answer could not be stored: nobody waits for this key until then.
     HitForMiss {
         /// End of the memory.
@@ -52,6 +58,7 @@ impl<B> Clone for Slot<B> {
         match self {
             Self::Response(entry) => Self::Response(Arc::clone(entry)),
             Self::Vary(record) => Self::Vary(Arc::clone(record)),
+            Self::Search(variance) => Self::Search(Arc::clone(variance)),
             Self::HitForMiss { until } => Self::HitForMiss { until: *until },
         }
     }
@@ -194,6 +201,7 @@ impl<B: Body> Weighter<Place, Slot<B>> for ByWeight {
             + match slot {
                 Slot::Response(entry) => entry.weight(),
                 Slot::Vary(record) => record.weight(),
+                Slot::Search(_) => SEARCH_BYTES,
                 Slot::HitForMiss { .. } => 0,
             }
     }
@@ -340,7 +348,7 @@ mod tests {
                     _ => {
                         let found = tier.get(&key).map(|slot| match slot {
                             Slot::HitForMiss { until } => until,
-                            Slot::Response(_) | Slot::Vary(_) => panic!("never put"),
+                            Slot::Response(_) | Slot::Vary(_) | Slot::Search(_) => panic!("never put"),
                         });
                         prop_assert!(found.is_none() || found == put.get(&key).copied());
                     }

@@ -45,11 +45,8 @@ impl<B: Body> Exchange<B> {
         let body = B::join(recording.chunks);
         let entry = match recording.purpose {
             Purpose::Share(status, lines) => {
-                let entry = Draft::shared_failure(self, status, &lines, now).entry(
-                    &self.http.cache,
-                    self.position,
-                    body,
-                );
+                let entry =
+                    Draft::unstored(self, status, &lines, now).entry(&self.http.cache, self.position, body);
                 self.finish_permit(End::Failed(Failure::Response(Arc::new(entry))));
                 return if self.answered { ChunkStep::Drop } else { ChunkStep::Send };
             }

@@ -49,7 +49,7 @@ impl<B: Body> Exchange<B> {
             profile: settings.profile,
             request: &head,
             method_in_key: method != "GET",
-            partitioned: self.partitioned,
+            partitioned: self.is_partitioned(),
             cookies_ignored: rule.cookies != Cookies::Guard,
             store_set_cookie: rule.cookies == Cookies::DangerStore,
         };
@@ -75,7 +75,7 @@ impl<B: Body> Exchange<B> {
         draft.add_to(&mut edits);
         let wants_etag = status == 200 && expected.is_some() && !fields.contains("etag");
         let answer = if self.answered { None } else { self.not_modified(&draft) };
-        let hold = !self.answered && answer.is_none() && wants_etag;
+        let hold = !self.answered && answer.is_none() && wants_etag && !draft.withholds();
         self.state = State::Recording(Recording {
             purpose: Purpose::Store(Box::new(draft)),
             chunks: Vec::with_capacity(1),
@@ -112,23 +112,19 @@ impl<B: Body> Exchange<B> {
         Some(self.answer_from(entry, meta.response_time, true))
     }
 
-    pub(super) fn server_error(&mut self, status: u16, fields: Fields<'_>, now: Timestamp) -> HeadStep<B> {
+    /// A server error that is not stored: those who wait for the same key get it too, unless it is for one alone.
+    pub(super) fn server_error(&mut self, arrived: &Arrived<'_>) -> HeadStep<B> {
+        let Arrived { status, fields, now, .. } = *arrived;
         self.http.cache.counters.count_load_error();
         let answer = self.stale_on_error(now);
-        let shareable = self.permit.is_some() && !fields.contains("set-cookie") && {
+        let varies = fields.contains("vary") || !self.http.settings.rule(self.rule).vary.is_empty();
+        let shareable = self.permit.is_some() && !varies && !fields.contains("set-cookie") && {
             let control = control::resolve(&Layers::default(), status, fields, now);
             !control.no_store && control.private == Scope::Absent
         };
         if shareable {
             self.state = State::Recording(Recording {
-                purpose: Purpose::Share(
-                    status,
-                    Lines::copy(
-                        fields
-                            .iter()
-                            .filter(|(name, _)| hotplate_policy::fields::is_stored_field(name, fields)),
-                    ),
-                ),
+                purpose: Purpose::Share(status, Lines::stored(fields)),
                 chunks: Vec::with_capacity(1),
                 size: 0,
                 expected: announced_length(fields).unwrap_or_default(),
@@ -139,22 +135,33 @@ impl<B: Body> Exchange<B> {
             self.state = State::Passing;
         }
         match answer {
-            Some(response) if !self.answered => {
+            Some(response) => {
                 self.answered = true;
                 HeadStep::Answer(response)
             }
-            _ => HeadStep::Send(self.edits(Reason::ServerError, false)),
+            None => HeadStep::Send(self.edits(Reason::ServerError, false)),
         }
+    }
+
+    /// Whether a stale response is at hand that may be served on errors.
+    pub(super) fn has_stale_for_errors(&self, now: Timestamp) -> bool {
+        let lines = self.request.fields.to_vec();
+        let head = RequestHead::new(&self.request.method, Fields::new(&lines));
+        let honor = self.http.settings.honor_request_directives;
+        self.origin
+            .stale
+            .as_ref()
+            .is_some_and(|stale| reuse::may_serve_on_error(&head, honor, &stale.meta, now))
     }
 
     /// The stale response, if errors may be answered with it; notes when the key may be tried again.
     pub(super) fn stale_on_error(&mut self, now: Timestamp) -> Option<Response<B>> {
+        if !self.has_stale_for_errors(now) {
+            return None;
+        }
         let stale = self.origin.stale.clone()?;
         let lines = self.request.fields.to_vec();
         let head = RequestHead::new(&self.request.method, Fields::new(&lines));
-        if !reuse::may_serve_on_error(&head, self.http.settings.honor_request_directives, &stale.meta, now) {
-            return None;
-        }
         self.http.cache.retries.note(self.origin.key, now, self.http.settings.retry_after);
         if self.answered {
             return None;
@@ -202,7 +209,8 @@ impl<B: Body> Exchange<B> {
             }
             Err(_) => {
                 http.cache.local.remove(&self.origin.key);
-                Arc::clone(stale)
+                let draft = Draft::unstored(self, stale.meta.status, &Lines::stored(merged.fields), now);
+                Arc::new(draft.entry(&http.cache, self.position, stale.body().share()))
             }
         };
         if !self.answered {
@@ -218,10 +226,35 @@ impl<B: Body> Exchange<B> {
         HeadStep::Answer(self.answer_from(entry, now, true))
     }
 
-    pub(super) fn not_stored(&mut self, reason: Reason, now: Timestamp) -> HeadStep<B> {
-        self.remember_not_storable(reason, now);
+    pub(super) fn not_stored(&mut self, reason: Reason, arrived: &Arrived<'_>) -> HeadStep<B> {
+        self.remember_not_storable(reason, arrived.now);
         self.state = State::Passing;
-        HeadStep::Send(self.edits(reason, false))
+        let edits = self.edits(reason, false);
+        match self.unstored_not_modified(arrived, &edits) {
+            Some(response) if !self.answered => {
+                self.answered = true;
+                HeadStep::Answer(response)
+            }
+            _ => HeadStep::Send(edits),
+        }
+    }
+
+    /// A 304 for a client whose condition the load did not carry, where the application's own validators meet it.
+    fn unstored_not_modified(&self, arrived: &Arrived<'_>, edits: &Edits) -> Option<Response<B>> {
+        let Arrived { status, fields, now, .. } = *arrived;
+        let lines = self.request.fields.to_vec();
+        let head = RequestHead::new(&self.request.method, Fields::new(&lines));
+        let last_modified = fields.first("last-modified").and_then(Timestamp::parse_http_date);
+        let etag = fields.first("etag");
+        if !head.is_conditional() || (etag.is_none() && last_modified.is_none()) {
+            return None;
+        }
+        let met = validation::evaluate(&head, etag, last_modified, now, status) == Precondition::NotModified;
+        met.then(|| {
+            let draft = Draft::unstored(self, status, &Lines::stored(fields), now);
+            let entry = draft.entry(&self.http.cache, self.position, B::join(Vec::new()));
+            Response::not_modified(Arc::new(entry), edits.append.clone())
+        })
     }
 }
 
