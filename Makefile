@@ -61,9 +61,8 @@ check-python: $(EXTENSION)
 bench: $(EXTENSION) ## requests/s of a cached response against its limits; results in bench/results/
 	@$(BIN)/python -m bench.http_hits $(BENCH)
 
-conformance: $(EXTENSION) ## the public HTTP cache test suite against the middleware
-	@test -d conformance || { echo "make conformance: there is no conformance/ in this checkout yet" >&2; exit 1; }
-	$(BIN)/python -m conformance
+conformance: $(EXTENSION) ## the public HTTP cache test suite against the middleware; needs Node.js (docs/conformance.md)
+	@$(BIN)/python -m conformance
 
 format: $(PACKAGES) ## rewrite the sources as `make check` wants them
 	$(CARGO) fmt --all
@@ -86,7 +85,7 @@ $(PACKAGES): requirements/dev.txt | prerequisites
 	@touch $@
 
 $(EXTENSION): $(PACKAGES) $(RUST_FILES) pyproject.toml | prerequisites
-	$(BIN)/maturin develop --release --locked --quiet --skip-install
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --locked --quiet --skip-install
 	@touch $@
 
 prerequisites:

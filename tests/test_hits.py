@@ -206,7 +206,21 @@ async def test_connection_fields_are_not_stored() -> None:
     site = Site(Reply(headers=[*CONNECTION, ("x-end", "1")]))
     await site.get("/")
     response = await site.hit("/")
-    assert [name for name in ("connection", "x-hop", "keep-alive", "x-end") if name in response] == ["x-end"]
+    names = [str(name) for name, _ in CONNECTION]
+    assert [name for name in (*names, "x-end") if name in response] == ["x-end"]
+
+
+@pytest.mark.parametrize("directive", ["private", "no-cache"])
+@pytest.mark.parametrize("field", ["x-user", "set-cookie"])
+async def test_a_field_the_response_withholds_by_name_is_not_served_again(directive: str, field: str) -> None:
+    site = Site(Reply(headers=[("cache-control", f'max-age=60, {directive}="{field}"'), (field, "alice")]))
+    await site.get("/")
+    assert field not in await site.hit("/")
+
+
+async def test_a_field_the_response_withholds_by_name_reaches_its_own_client() -> None:
+    site = Site(Reply(headers=[("cache-control", 'max-age=60, private="x-user"'), ("x-user", "alice")]))
+    assert (await site.get("/"))["x-user"] == "alice"
 
 
 async def test_the_date_of_a_stored_response_stays() -> None:

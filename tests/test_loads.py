@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 import hotplate.loads
 from hotplate import Cache, CacheMiddleware, Rule
@@ -326,6 +327,62 @@ async def test_a_load_nobody_listens_to_is_told_so_after_a_while(monkeypatch: py
     await asyncio.wait_for(heard.wait(), 10)
     leader.cancel()
     await asyncio.wait([leader])
+
+
+async def test_a_handler_that_polls_for_its_clients_leaving_comes_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hotplate.loads, "ORPHAN_SECONDS", 0.0)
+    polled = asyncio.Event()
+    ended = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, _send: Send) -> None:
+        request = Request(scope, receive)
+        await request.body()
+        while not await request.is_disconnected():
+            polled.set()
+            await asyncio.sleep(0)
+        ended.set()
+
+    site = Site(app=app)
+    request = call("GET", "/")
+    leader = asyncio.ensure_future(site.app(request.scope, request.receive, request.send))
+    await polled.wait()
+    request.disconnect()
+    await asyncio.wait_for(ended.wait(), 5)
+    await leader
+
+
+async def test_a_client_that_left_before_the_head_is_noticed_when_the_answer_is_not_stored() -> None:
+    go_on, heard = asyncio.Event(), asyncio.Event()
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        listening = asyncio.ensure_future(receive())
+        await go_on.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"cache-control", b"no-store")]})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        assert (await listening)["type"] == "http.disconnect"
+        heard.set()
+
+    site = Site(app=app)
+    request = call("GET", "/")
+    leader = asyncio.ensure_future(site.app(request.scope, request.receive, request.send))
+    await turns()
+    request.disconnect()
+    await turns()
+    go_on.set()
+    await asyncio.wait_for(heard.wait(), 5)
+    await leader
+
+
+async def test_the_error_of_a_load_whose_client_has_left_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    gate = Gate(Reply(error_before=LookupError("nobody is there to hear it")))
+    site = Site(gate)
+    (leader,) = await led_and_followed(site, gate, 0)
+    leader.cancel()
+    await asyncio.wait([leader])
+    gate.opened.set()
+    await site.settle()
+    assert "nobody is there to hear it" in caplog.text
 
 
 async def test_a_load_that_is_cancelled_itself_elects_another_leader() -> None:
@@ -737,6 +794,28 @@ async def test_a_load_is_given_the_request_once_and_then_silence() -> None:
     assert heard == [{"type": "http.request", "body": b"", "more_body": False}]
 
 
+async def test_a_slow_client_slows_down_nobody_elses_answer() -> None:
+    gate = Gate(Reply([b"a", b"b", b"c"]))
+    site = Site(gate)
+    request = call("GET", "/")
+    taken = asyncio.Event()
+
+    async def slow(message: Message) -> None:
+        await taken.wait()
+        await request.send(message)
+
+    leader = asyncio.ensure_future(site.app(request.scope, request.receive, slow))
+    await gate.entered()
+    waiting = asking(site, call("GET", "/"))
+    await turns()
+    gate.opened.set()
+    assert (await asyncio.wait_for(waiting, 10)).body == b"abc"
+    assert (await site.get("/")).hit
+    taken.set()
+    await leader
+    assert request.response().body == b"abc"
+
+
 async def test_a_slow_client_slows_down_an_answer_that_is_not_stored() -> None:
     produced: list[int] = []
     taken = asyncio.Semaphore(0)
@@ -764,6 +843,43 @@ async def test_a_slow_client_slows_down_an_answer_that_is_not_stored() -> None:
         taken.release()
     await asked
     assert len(produced) == 100
+
+
+async def test_two_tasks_of_one_handler_may_send() -> None:
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"cache-control", b"no-store")]})
+
+        async def several() -> None:
+            for _ in range(10):
+                await send({"type": "http.response.body", "body": b"x", "more_body": True})
+
+        await asyncio.gather(several(), several())
+        await send({"type": "http.response.body", "body": b""})
+
+    answer = await asyncio.wait_for(Site(app=app).get("/"), 5)
+    assert answer.body == b"x" * 20
+
+
+async def test_an_event_loop_that_is_closed_while_it_waits_disturbs_nobody() -> None:
+    gate = Gate(Reply())
+    site = Site(gate)
+    (leader,) = await led_and_followed(site, gate, 0)
+
+    def ask_and_give_up() -> None:
+        async def ask() -> None:
+            waiting = asyncio.ensure_future(call("GET", "/").run(site.app))
+            await turns()
+            waiting.cancel()
+
+        asyncio.run(ask())
+
+    thread = threading.Thread(target=ask_and_give_up)
+    thread.start()
+    await eventually(lambda: not thread.is_alive(), "the other loop is closed")
+    staying = asking(site, call("GET", "/"))
+    await turns()
+    gate.opened.set()
+    assert [(await leader).body, (await staying).body] == [b"hello", b"hello"]
 
 
 async def test_one_cache_serves_several_event_loops_with_one_load() -> None:

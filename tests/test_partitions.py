@@ -66,6 +66,17 @@ async def test_max_age_alone_does_not_open_a_response_to_credentials() -> None:
     assert site.runs == 2
 
 
+async def test_a_304_meant_for_credentials_is_not_what_others_get() -> None:
+    def answer(scope: Scope) -> Reply:
+        headers: list[Header] = [("etag", '"v1"'), ("cache-control", "public, max-age=60")]
+        conditional = any(name == b"if-none-match" for name, _ in scope["headers"])
+        return Reply(b"", 304, headers) if conditional else Reply(b"whole", 200, headers)
+
+    site = Site(answer)
+    await site.get("/", headers=[*ALICE, ("if-none-match", '"v1"')])
+    assert (await site.get("/")).body == b"whole"
+
+
 async def test_a_rule_may_say_that_cookies_do_not_matter() -> None:
     site = Site(rules=[Rule("*", cookies="ignore")])
     await site.get("/", headers=[("cookie", "tracking=1")])

@@ -55,9 +55,10 @@ async def test_several_ranges_tell_the_length_of_all_parts_together(stored: Site
     assert response.lines("content-length") == [str(len(response.body))]
 
 
-@pytest.mark.parametrize(
-    "asked", ["0-," * 8, "0-0," * 8, "0-9,0-9", "-10,0-", ",".join(f"{n}-{n}" for n in range(10)) * 9]
-)
+TENS = ",".join(f"{place}-{place}" for place in range(10))
+
+
+@pytest.mark.parametrize("asked", ["0-," * 8, "0-0," * 8, "0-9,0-9", "-10,0-", TENS, f"{TENS},{TENS}"])
 async def test_ranges_never_make_an_answer_many_times_the_stored_body(asked: str) -> None:
     site = Site(DIGITS * 1_000)
     await site.get("/")

@@ -53,7 +53,7 @@ class Loads:
     async def drain(self, timeout: float) -> None:
         """Waits for the loads of the running loop to end, at most ``timeout`` seconds; then cancels the rest."""
         loop = asyncio.get_running_loop()
-        mine = {task for task in self._tasks if task.get_loop() is loop}
+        mine = {task for task in list(self._tasks) if task.get_loop() is loop}
         if not mine:
             return
         _, late = await asyncio.wait(mine, timeout=timeout)
@@ -90,6 +90,7 @@ class Load:
         "_error",
         "_exchange",
         "_finished",
+        "_orphan",
         "_outbox",
         "_released",
         "_request_given",
@@ -113,6 +114,7 @@ class Load:
         self._drained: asyncio.Future[None] | None = None
         self._released: asyncio.Event | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._orphan: asyncio.TimerHandle | None = None
         self._request_given = False
         self._finished = False
         self._error: BaseException | None = None
@@ -138,6 +140,8 @@ class Load:
                 self._error, self._traceback = error, error.__traceback__
                 if self._client is None:
                     logger.error("a refresh failed; the stored response stays as it is", exc_info=error)
+                elif self._client_left:
+                    logger.error("a load failed whose client has left", exc_info=error)
         except BaseException as error:
             exchange.abandon()
             self._error = error
@@ -146,6 +150,8 @@ class Load:
             self._finished = True
             if self._watch is not None:
                 self._watch.cancel()
+            if self._orphan is not None:
+                self._orphan.cancel()
             self._wake_reader()
 
     async def _send(self, message: Message) -> None:
@@ -153,8 +159,10 @@ class Load:
         if message["type"] == "http.response.body" and message.get("more_body"):
             self._watch_client()
         if self._client_left:
-            if self._let_go() and self._raises_on_disconnect():
-                raise OSError("the client has left and the response is not stored")
+            if self._let_go():
+                self._release()
+                if self._raises_on_disconnect():
+                    raise OSError("the client has left and the response is not stored")
             return
         if answer is not None:
             self._outbox.extend(answer)
@@ -162,8 +170,10 @@ class Load:
         if not self._exchange.recording and not self._exchange.answered:
             self._release()
             while self._outbox and not self._client_left:
-                self._drained = asyncio.get_running_loop().create_future()
-                await self._drained
+                if self._drained is None:
+                    self._drained = asyncio.get_running_loop().create_future()
+                # Shared by all tasks of the handler that send; one that is cancelled must not cancel it for the others.
+                await asyncio.shield(self._drained)
 
     async def _receive(self) -> Message:
         if not self._request_given:
@@ -175,7 +185,7 @@ class Load:
                 self._released.set()
         self._watch_client()
         await self._released.wait()
-        if self._watch is not None:
+        if self._watch is not None and not self._watch.done():
             await asyncio.wait([self._watch])
         return {"type": "http.disconnect"}
 
@@ -238,7 +248,7 @@ class Load:
         if self._let_go():
             self._release()
         else:
-            asyncio.get_running_loop().call_later(ORPHAN_SECONDS, self._release)
+            self._orphan = asyncio.get_running_loop().call_later(ORPHAN_SECONDS, self._release)
 
     def _wake_reader(self) -> None:
         if self._wake is not None:

@@ -183,6 +183,32 @@ pub fn may_serve_on_error(
     !stored.flags.is_no_stale() && stored.staleness(now) < window
 }
 
+/// Whether a stale response may be served because nobody is left to ask: the cache is disconnected.
+///
+/// However stale it is, unless the response or an honoured request forbids stale service.
+///
+/// **Arguments**: as for [`decide`], which has not forbidden the response.
+///
+/// RFC 9111 §4.2.4.
+///
+/// ```
+/// use hotplate_policy::{control::Control, fields::Fields, freshness::StoredMeta, profile::Profile};
+/// use hotplate_policy::{request::RequestHead, reuse::may_serve_disconnected, time::Timestamp};
+///
+/// let then = Timestamp::from_unix_seconds(0);
+/// let request = RequestHead::new("GET", Fields::new(&[]));
+/// let silent = StoredMeta::new(Profile::Rfc9111, &Control::default(), 200, Fields::new(&[]), then, then);
+/// assert!(may_serve_disconnected(&request, true, &silent));
+/// let control = Control { must_revalidate: true, ..Control::default() };
+/// let strict = StoredMeta::new(Profile::Rfc9111, &control, 200, Fields::new(&[]), then, then);
+/// assert!(!may_serve_disconnected(&request, true, &strict));
+/// ```
+#[must_use]
+pub fn may_serve_disconnected(request: &RequestHead<'_>, honor_request: bool, stored: &StoredMeta) -> bool {
+    let refused = honor_request && request.directives.no_cache;
+    !refused && !stored.flags.is_no_cache() && !stored.flags.is_no_stale()
+}
+
 /// Whether a softly invalidated response may be served while one request renews it.
 ///
 /// Soft invalidation makes a response stale before its time, so it is served where a stale response

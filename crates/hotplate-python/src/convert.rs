@@ -241,5 +241,11 @@ fn partition(setting: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAn
         let remedy = "write a function of the request's head that returns text, or None to forward";
         return Err(error::config(value.py(), &ConfigError::new(setting, value.repr()?.to_str()?, remedy)));
     }
+    let waits = value.py().import("inspect")?.getattr("iscoroutinefunction")?;
+    let call = value.getattr("__call__")?;
+    if waits.call1((value,))?.is_truthy()? || waits.call1((call,))?.is_truthy()? {
+        let remedy = "write a plain function, not async: a hit never waits";
+        return Err(error::config(value.py(), &ConfigError::new(setting, value.repr()?.to_str()?, remedy)));
+    }
     Ok(Some(value.clone().unbind()))
 }

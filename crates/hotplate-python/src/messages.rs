@@ -44,9 +44,7 @@ pub(crate) fn edited<'py>(start: &Bound<'py, PyDict>, edits: &Edits) -> PyResult
     let headers = PyList::empty(py);
     if let Some(given) = start.get_item(intern!(py, "headers"))? {
         for (name, value) in scope::lines(&given)? {
-            let freshness =
-                edits.replace_freshness && hotplate::exchange::is_client_freshness(name.as_bytes());
-            if !freshness {
+            if !edits.replaces(name.as_bytes()) {
                 headers.append((name, value))?;
             }
         }

@@ -25,7 +25,7 @@ use crate::cache::Failure;
 use crate::config::RuleId;
 use crate::entry::{Body, Entry};
 use crate::exchange::lookup::{Asked, HttpCache};
-use crate::exchange::publish::{Draft, group_tag};
+use crate::exchange::publish::{Draft, group_tag, is_client_freshness};
 use crate::exchange::request::{Lines, OwnedRequest, Request};
 use crate::exchange::response::{CACHE_NAME, Response};
 use crate::fill::{End, Permit};
@@ -52,6 +52,15 @@ pub(crate) struct Arrived<'a> {
     pub(crate) trailers: bool,
     pub(crate) dependency: Option<&'a Dependency>,
     pub(crate) now: Timestamp,
+}
+
+/// What a load came to instead of an answer worth storing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Trouble {
+    /// The application answered with a server error.
+    ServerError,
+    /// It raised.
+    NoAnswer,
 }
 
 /// Whether the answer may be stored.
@@ -91,6 +100,15 @@ pub struct Edits {
     pub replace_freshness: bool,
     /// Lines to add at the end.
     pub append: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Edits {
+    /// Whether the application's line of this name is dropped.
+    #[must_use]
+    pub fn replaces(&self, name: &[u8]) -> bool {
+        (self.replace_freshness && is_client_freshness(name))
+            || (name.eq_ignore_ascii_case(b"x-cache") && self.append.iter().any(|(own, _)| *own == "x-cache"))
+    }
 }
 
 /// What happens with the head.
@@ -311,7 +329,9 @@ impl<B: Body> Exchange<B> {
         let rule = http.settings.rule(self.rule);
         match self.draft(rule, &rule.directives, &arrived) {
             Err(_) if is_server_error(status) => self.server_error(&arrived),
-            Ok(_) if is_server_error(status) && self.has_stale_for_errors(now) => self.server_error(&arrived),
+            Ok(_) if is_server_error(status) && self.has_stale_for(Trouble::ServerError, now) => {
+                self.server_error(&arrived)
+            }
             Err(reason) => self.not_stored(reason, &arrived),
             Ok(draft) => self.start_recording(draft, status, fields),
         }
@@ -395,7 +415,7 @@ impl<B: Body> Exchange<B> {
             permit.finish(End::Failed(Failure::Raised(error)));
         }
         self.state = State::Passing;
-        let answer = if unsent { self.stale_on_error(now) } else { None };
+        let answer = if unsent { self.stale_for(Trouble::NoAnswer, now) } else { None };
         if self.answered { None } else { answer }
     }
 

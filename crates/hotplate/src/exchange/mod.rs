@@ -33,6 +33,5 @@ pub mod response;
 
 pub use load::{CLIENT_ONLY_FIELDS, ChunkStep, Dependency, Edits, Exchange, HeadStep, LoadRequest};
 pub use lookup::{HttpCache, Lookup, Partition, Round};
-pub use publish::is_client_freshness;
 pub use request::Request;
 pub use response::{Content, Response};

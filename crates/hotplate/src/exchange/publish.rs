@@ -298,8 +298,7 @@ fn client_fields(ttl: Duration, partitioned: bool, now: Timestamp) -> Vec<(&'sta
 }
 
 /// Whether a field tells clients about freshness: `Cache-Control` or `Expires`.
-#[must_use]
-pub fn is_client_freshness(name: &[u8]) -> bool {
+pub(crate) fn is_client_freshness(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"cache-control") || name.eq_ignore_ascii_case(b"expires")
 }
 

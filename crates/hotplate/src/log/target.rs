@@ -66,7 +66,7 @@ impl TargetId {
             Target::Tag(tag) => hash(2, tag.as_bytes()),
             Target::Path(path) => hash(3, path),
             // The authority's hash seeds the path's: no join of two texts can be read as another two.
-            Target::Uri { authority, path } => xxh3_64_with_seed(path, hash(4, &lower_case(authority))),
+            Target::Uri { authority, path } => xxh3_64_with_seed(path, hash(4, &host_of(authority))),
             Target::Prefix(prefix) => {
                 return ancestors(prefix).last().map(|longest| Self::of_prefix(seed, longest));
             }
@@ -136,6 +136,13 @@ fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(index, _)| index);
     let whole = (!path.is_empty()).then_some(path.len());
     ends.chain(whole).filter_map(|end| path.get(..end)).take(MOST_ANCESTORS)
+}
+
+/// The authority without the ports of `http` and `https`: whether a client names them changes nothing about what is
+/// stored for its host (RFC 9110 §4.2.3). A host on both ports shares invalidations, not responses.
+fn host_of(authority: &[u8]) -> Cow<'_, [u8]> {
+    let host = authority.strip_suffix(b":80").or_else(|| authority.strip_suffix(b":443"));
+    lower_case(host.unwrap_or(authority))
 }
 
 fn lower_case(text: &[u8]) -> Cow<'_, [u8]> {

@@ -17,7 +17,7 @@ use hotplate_policy::storing::{self, StoreFacts};
 use hotplate_policy::time::Timestamp;
 use hotplate_policy::validation::{self, Precondition};
 
-use super::{Arrived, Dependency, Edits, Exchange, HeadStep, Purpose, Recording, State};
+use super::{Arrived, Dependency, Edits, Exchange, HeadStep, Purpose, Recording, State, Trouble};
 use crate::entry::{Body, Entry};
 use crate::exchange::publish::{Draft, Selecting, is_client_freshness};
 use crate::exchange::request::Lines;
@@ -116,7 +116,7 @@ impl<B: Body> Exchange<B> {
     pub(super) fn server_error(&mut self, arrived: &Arrived<'_>) -> HeadStep<B> {
         let Arrived { status, fields, now, .. } = *arrived;
         self.http.cache.counters.count_load_error();
-        let answer = self.stale_on_error(now);
+        let answer = self.stale_for(Trouble::ServerError, now);
         let varies = fields.contains("vary") || !self.http.settings.rule(self.rule).vary.is_empty();
         let shareable = self.permit.is_some() && !varies && !fields.contains("set-cookie") && {
             let control = control::resolve(&Layers::default(), status, fields, now);
@@ -143,20 +143,20 @@ impl<B: Body> Exchange<B> {
         }
     }
 
-    /// Whether a stale response is at hand that may be served on errors.
-    pub(super) fn has_stale_for_errors(&self, now: Timestamp) -> bool {
+    /// Whether a stale response is at hand that may be served in place of an error, or of no answer at all.
+    pub(super) fn has_stale_for(&self, trouble: Trouble, now: Timestamp) -> bool {
+        let Some(stale) = &self.origin.stale else { return false };
         let lines = self.request.fields.to_vec();
         let head = RequestHead::new(&self.request.method, Fields::new(&lines));
         let honor = self.http.settings.honor_request_directives;
-        self.origin
-            .stale
-            .as_ref()
-            .is_some_and(|stale| reuse::may_serve_on_error(&head, honor, &stale.meta, now))
+        let by_letter = trouble == Trouble::NoAnswer && self.http.settings.profile == Profile::Rfc9111;
+        reuse::may_serve_on_error(&head, honor, &stale.meta, now)
+            || (by_letter && reuse::may_serve_disconnected(&head, honor, &stale.meta))
     }
 
     /// The stale response, if errors may be answered with it; notes when the key may be tried again.
-    pub(super) fn stale_on_error(&mut self, now: Timestamp) -> Option<Response<B>> {
-        if !self.has_stale_for_errors(now) {
+    pub(super) fn stale_for(&mut self, trouble: Trouble, now: Timestamp) -> Option<Response<B>> {
+        if !self.has_stale_for(trouble, now) {
             return None;
         }
         let stale = self.origin.stale.clone()?;
