@@ -9,6 +9,8 @@ from hotplate.cache import Cache
 from hotplate.headers import RequestHead
 from hotplate.rules import Duration, Partition, Rule
 
+__all__ = ["CacheCore", "Exchange", "HttpCache", "ManualClock", "PolicyCore", "Step"]
+
 @final
 class ManualClock:
     """A clock that stands still until it is turned: ``ManualClock(now=0.0)``, seconds since 1970."""
