@@ -211,6 +211,37 @@ async def test_a_function_middleware_works_on_either_side(where: str, streamed: 
     assert len(marked) == (1 if where == "inside" else 2)
 
 
+async def test_a_client_that_leaves_through_a_function_middleware_truncates_nobody() -> None:
+    go_on = asyncio.Event()
+    arrived: list[int] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"first "
+        await go_on.wait()
+        yield b"last"
+
+    async def endpoint(_request: Request) -> StarletteResponse:
+        return StreamingResponse(pieces())
+
+    async def through(request: Request, go_on: Callable[[Request], Awaitable[StarletteResponse]]) -> StarletteResponse:
+        arrived.append(1)
+        return await go_on(request)
+
+    app = starlette(endpoint)
+    app.add_middleware(CacheMiddleware, ttl=60)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=through)
+    async with serving(app) as server, server.connection() as leader:
+        await leader.send("GET", "/")
+        await leader.head()
+        assert await leader.chunk() == b"first "
+        others = asyncio.ensure_future(server.crowd(10, "/"))
+        await eventually(lambda: len(arrived) == 11, "all have arrived")
+        leader.abort()
+        go_on.set()
+        assert {answer.body for answer in await others} == {b"first last"}
+        assert (await server.get("/")).hit
+
+
 async def test_cors_outside_answers_each_origin_for_itself() -> None:
     app = starlette(fixed())
     app.add_middleware(CacheMiddleware, ttl=60)

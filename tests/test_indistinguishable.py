@@ -15,7 +15,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from hotplate import Cache, CacheMiddleware
+from hotplate import Cache, CacheMiddleware, Rule
 from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
 from hotplate.testing import ManualClock
 from tests.driver import START, http_scope
@@ -193,10 +193,11 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Burst:
-    """Requests at once."""
+class Several:
+    """Requests at once, or one after the other."""
 
     asks: tuple[Ask, ...]
+    at_once: bool = True
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ class Advance:
     seconds: int
 
 
-Step = Ask | Burst | Leave | Advance
+Step = Ask | Several | Leave | Advance
 
 
 @dataclass
@@ -344,12 +345,12 @@ def differ_in_range(plain: Got, cached: Got) -> str | None:
 # The conversation.
 
 
-async def converse(pages: dict[str, Page], steps: Sequence[Step]) -> None:
+async def converse(pages: dict[str, Page], settings: dict[str, Any], steps: Sequence[Step]) -> None:
     clock = ManualClock(START)
     cache = Cache("memory://", clock=clock)
     etags: dict[tuple[str, ...], str] = {}
     plain = Client(App(pages), etags)
-    cached = Client(CacheMiddleware(App(pages), cache=cache, ttl=30), etags)
+    cached = Client(CacheMiddleware(App(pages), cache=cache, **settings), etags)
 
     async def compare(asks: Sequence[Ask]) -> None:
         expected = [await plain.ask(ask) for ask in asks]
@@ -366,8 +367,9 @@ async def converse(pages: dict[str, Page], steps: Sequence[Step]) -> None:
         for step in steps:
             if isinstance(step, Ask):
                 await compare([step])
-            elif isinstance(step, Burst):
-                await compare(step.asks)
+            elif isinstance(step, Several):
+                for together in [step.asks] if step.at_once else [[ask] for ask in step.asks]:
+                    await compare(together)
             elif isinstance(step, Leave):
                 asked = asyncio.ensure_future(cached.ask(step.ask))
                 for _ in range(step.turns):
@@ -402,7 +404,7 @@ def seldom(choices: st.SearchStrategy[Any], otherwise: Any) -> st.SearchStrategy
 
 @st.composite
 def pages(draw: st.DrawFn) -> Page:
-    personal = draw(seldom(st.just(True), otherwise=False))
+    personal = draw(st.booleans())
     count = draw(st.integers(1, 3))
     return Page(
         status=draw(st.sampled_from([200] * 8 + [201, 204, 301, 302, 404, 410, 418, 500, 503])),
@@ -420,6 +422,14 @@ def pages(draw: st.DrawFn) -> Page:
         write_status=draw(st.sampled_from([200, 204, 303, 400, 500])),
     )
 
+
+SETTINGS: list[dict[str, Any]] = [
+    {"ttl": 30},
+    {"ttl": 30, "x_cache": True, "wait_timeout": 0.001},
+    {"ttl": 30, "max_body": 20},  # about the length of a body
+    {"ttl": 30, "rules": [Rule("/a", ttl=5, stale_while_revalidate=60, stale_if_error=60, tags=["a"])]},
+    {"exclude": ["/b"]},  # without a ttl: only what the responses themselves allow
+]
 
 HEADERS: list[tuple[str, str]] = [
     ("accept-language", "en"),
@@ -460,11 +470,11 @@ def asks(draw: st.DrawFn, methods: Sequence[str] = ("GET", "GET", "GET", "GET", 
 
 
 @st.composite
-def bursts(draw: st.DrawFn) -> Burst:
-    """Requests for one thing at once, each with header lines of its own."""
+def for_one_thing(draw: st.DrawFn) -> Several:
+    """Requests for one thing, each with header lines of its own."""
     first = draw(asks())
     lines = draw(st.lists(st.lists(st.sampled_from(HEADERS[:6]), max_size=1), min_size=2, max_size=5))
-    return Burst((first, *(replace(first, headers=tuple(own)) for own in lines)))
+    return Several((first, *(replace(first, headers=tuple(own)) for own in lines)), at_once=draw(st.booleans()))
 
 
 READS = asks()
@@ -474,8 +484,9 @@ STEPS = st.one_of(
     READS,
     READS,
     WRITES,
-    st.lists(READS, min_size=2, max_size=6).map(lambda chosen: Burst(tuple(chosen))),
-    bursts(),
+    st.lists(READS, min_size=2, max_size=6).map(lambda chosen: Several(tuple(chosen))),
+    for_one_thing(),
+    for_one_thing(),
     st.builds(Leave, READS, st.integers(0, 8)),
     st.builds(Advance, st.sampled_from([1, 5, 10, 30, 61])),
 )
@@ -489,10 +500,17 @@ STEPS = st.one_of(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(st.fixed_dictionaries({path: pages() for path in PATHS}), st.lists(STEPS, min_size=4, max_size=14))
-def test_an_application_behind_the_cache_is_indistinguishable(pages: dict[str, Page], steps: list[Any]) -> None:
+@given(
+    st.fixed_dictionaries({path: pages() for path in PATHS}),
+    st.sampled_from(SETTINGS),
+    st.lists(STEPS, min_size=3, max_size=10),
+)
+def test_an_application_behind_the_cache_is_indistinguishable(
+    pages: dict[str, Page], settings: dict[str, Any], steps: list[Any]
+) -> None:
+    note(f"{settings}")
     for path, page in pages.items():
         note(f"{path}: {page}")
     for step in steps:
         note(f"{step}")
-    asyncio.run(converse(pages, steps))
+    asyncio.run(converse(pages, settings, steps))

@@ -22,7 +22,7 @@
 //! call invalid is resolved to the safer side (not stored, stale, not matching) and never to an error.
 //! Nothing on the path of a hit allocates.
 //!
-//! Not here: private caches, `Warning` (obsolete), the storage and combination of partial responses.
+//! Not here: private caches and `Warning` (obsolete).
 //!
 //! # Reading list
 //!
@@ -45,8 +45,10 @@ pub mod explain;
 pub mod fields;
 pub mod freshness;
 pub mod groups;
+pub mod head;
 pub mod invalidation;
 pub mod no_vary_search;
+pub mod partial;
 mod preference;
 pub mod profile;
 pub mod range;
