@@ -493,7 +493,7 @@ STEPS = st.one_of(
 
 
 @settings(
-    max_examples=500,
+    max_examples=800,
     derandomize=True,  # the same examples in every run; a failure prints the conversation that led to it
     deadline=None,
     database=None,

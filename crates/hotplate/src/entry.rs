@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use hotplate_policy::freshness::{Flags, StoredMeta};
+use hotplate_policy::time::Timestamp;
 
 pub use codec::DecodeError;
 
@@ -59,6 +60,15 @@ impl Body for Bytes {
     fn share(&self) -> Self {
         self.clone()
     }
+}
+
+/// When a load began: by the log first, then by the clock. What began later is newer, whenever it ended.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Began {
+    /// The position of the log.
+    pub position: Position,
+    /// The time of the request.
+    pub request_time: Timestamp,
 }
 
 /// A stored response. Never changed; a freshened one is a new entry over the same body.
@@ -159,6 +169,12 @@ impl<B: Body> Entry<B> {
             rest = after;
             Some(tag)
         })
+    }
+
+    /// When its load began.
+    #[must_use]
+    pub fn began(&self) -> Began {
+        Began { position: self.position, request_time: self.meta.request_time }
     }
 
     /// The content.

@@ -23,7 +23,7 @@ use hotplate_policy::validation::{self};
 
 use crate::cache::Failure;
 use crate::config::RuleId;
-use crate::entry::{Body, Entry};
+use crate::entry::{Began, Body, Entry};
 use crate::exchange::lookup::{Asked, HttpCache};
 use crate::exchange::publish::{Draft, group_tag, is_client_freshness};
 use crate::exchange::request::{Lines, OwnedRequest, Request};
@@ -144,8 +144,10 @@ pub struct Exchange<B: Body> {
     request: OwnedRequest,
     rule: RuleId,
     plan: Plan,
-    /// A method that may change things, not answered with an error so far: its URI is no longer true.
+    /// The method may change things: what it answers without error makes its URI untrue.
     writes: bool,
+    /// What it has made untrue, until the application is done with it.
+    written: Option<Written>,
     primary: Option<Key>,
     origin: Origin<B>,
     partition: Option<Box<[u8]>>,
@@ -158,6 +160,20 @@ pub struct Exchange<B: Body> {
     /// The application has to run once more, without conditions.
     again: bool,
     state: State<B>,
+}
+
+/// What a write has made untrue.
+#[derive(Debug)]
+struct Written {
+    /// Paths on the request's host, as rules see them.
+    paths: Vec<String>,
+    tags: Vec<String>,
+}
+
+impl<B: Body> Drop for Exchange<B> {
+    fn drop(&mut self) {
+        self.finish_write();
+    }
 }
 
 enum State<B> {
@@ -213,6 +229,7 @@ impl<B: Body> Exchange<B> {
             rule: RuleId::Default,
             plan: Plan::Pass,
             writes,
+            written: None,
             primary: None,
             origin: Origin::miss(reason, Key::from_u128(0)),
             partition: None,
@@ -239,6 +256,7 @@ impl<B: Body> Exchange<B> {
             rule: asked.rule_id,
             plan: Plan::Record,
             writes: false,
+            written: None,
             primary: Some(asked.key),
             origin,
             partition: asked.parts.partition.map(Box::from),
@@ -311,9 +329,8 @@ impl<B: Body> Exchange<B> {
         dependency: Option<&Dependency>,
         now: Timestamp,
     ) -> HeadStep<B> {
-        self.writes &= invalidation::invalidates(&self.request.method, status);
-        if self.writes {
-            self.invalidate_written(Some(fields));
+        if self.writes && invalidation::invalidates(&self.request.method, status) {
+            self.wrote(fields);
         }
         if self.plan == Plan::Pass {
             self.state = State::Passing;
@@ -376,20 +393,15 @@ impl<B: Body> Exchange<B> {
             self.state = State::Waiting;
             return true;
         }
-        if self.writes && self.is_decided() {
-            // What a handler commits after its response has begun is not in what was loaded in between.
-            self.invalidate_written(None);
-        }
         self.abandon();
         false
     }
 
     /// The application will not finish. Those who wait elect another to load.
     pub fn abandon(&mut self) {
+        self.finish_write();
         self.permit = None;
-        if !matches!(self.state, State::Passing) {
-            self.state = State::Passing;
-        }
+        self.state = State::Passing;
     }
 
     /// The application has raised.
@@ -411,6 +423,7 @@ impl<B: Body> Exchange<B> {
         if self.plan == Plan::Record {
             self.http.cache.counters.count_load_error();
         }
+        self.finish_write();
         if let Some(permit) = self.permit.take() {
             permit.finish(End::Failed(Failure::Raised(error)));
         }
@@ -458,7 +471,13 @@ impl<B: Body> Exchange<B> {
         self.http.cache.counters.count_not_stored(reason);
         if self.permit.is_some() {
             let local = &self.http.cache.local;
-            if !matches!(local.get(&self.origin.key), Some(Slot::Vary(_) | Slot::Response(_))) {
+            let began = Began { position: self.position, request_time: self.request_time };
+            let keep = match local.get(&self.origin.key) {
+                Some(Slot::Response(present)) => present.began() > began || present.meta.is_fresh(now),
+                Some(Slot::Vary(_) | Slot::Search(_)) => true,
+                Some(Slot::HitForMiss { .. }) | None => false,
+            };
+            if !keep {
                 local.insert(
                     self.origin.key,
                     Slot::HitForMiss { until: now.plus(self.http.settings.hit_for_miss) },
@@ -468,26 +487,36 @@ impl<B: Body> Exchange<B> {
         self.finish_permit(End::NotStorable);
     }
 
-    /// A write went through: its URI, and those of the same origin it names, are no longer true (RFC 9111 §4.4).
-    fn invalidate_written(&self, fields: Option<Fields<'_>>) {
-        let cache = &self.http.cache;
+    /// A write went through: its URI, the paths of the same origin it names (RFC 9111 §4.4) and the groups it names
+    /// (RFC 9875 §3) are no longer true. They are named again when the application is done with it.
+    fn wrote(&mut self, fields: Fields<'_>) {
+        let request = &self.request;
+        let further =
+            invalidation::further_targets(&request.scheme, &request.authority, &request.raw_path, fields);
+        let mut paths: Vec<String> = further.map(|path| request.relative(&path)).collect();
+        paths.push(request.path.to_string());
+        let groups = groups::invalidated_groups(fields, false);
+        let tags = groups.iter().map(|group| group_tag(&request.scheme, &request.authority, group)).collect();
+        let written = Written { paths, tags };
+        self.invalidate(&written);
+        self.written = Some(written);
+    }
+
+    /// What a handler commits after its response has begun is not in what was loaded in between.
+    fn finish_write(&mut self) {
+        if let Some(written) = self.written.take() {
+            self.invalidate(&written);
+        }
+    }
+
+    fn invalidate(&self, written: &Written) {
         let authority = &self.request.authority;
-        cache.invalidate(&Target::Uri { authority, path: self.request.path.as_bytes() }, Mode::Hard);
-        if let Some(fields) = fields {
-            let further = invalidation::further_targets(
-                &self.request.scheme,
-                authority,
-                &self.request.raw_path,
-                fields,
-            );
-            for group in groups::invalidated_groups(fields, false) {
-                let tag = group_tag(&self.request.scheme, authority, &group);
-                cache.invalidate(&Target::Tag(&tag), Mode::Hard);
-            }
-            for path in further {
-                let path = self.request.relative(&path);
-                cache.invalidate(&Target::Uri { authority, path: path.as_bytes() }, Mode::Hard);
-            }
+        for path in &written.paths {
+            let target = Target::Uri { authority, path: path.as_bytes() };
+            self.http.cache.invalidate(&target, Mode::Hard);
+        }
+        for tag in &written.tags {
+            self.http.cache.invalidate(&Target::Tag(tag), Mode::Hard);
         }
     }
 

@@ -473,7 +473,11 @@ impl<B: Body> HttpCache<B> {
             return self.serve(asked, entry, Reason::StaleIfError);
         }
         match failure {
-            Failure::Raised(error) => Lookup::Raised(Arc::clone(error)),
+            Failure::Raised(error) => {
+                self.cache.counters.count_miss();
+                self.cache.counters.count_collapsed();
+                Lookup::Raised(Arc::clone(error))
+            }
             Failure::Response(entry) => {
                 self.cache.counters.count_miss();
                 self.cache.counters.count_collapsed();

@@ -246,31 +246,33 @@ impl<B: Body> HttpCache<B> {
             }
             _ => exact,
         };
-        let key = if draft.selecting.names.is_empty() {
+        let began = entry.began();
+        let names = draft.selecting.names.as_slice();
+        let known = match local.get(&primary) {
+            Some(Slot::Vary(known)) if known.names() == names => Some(known),
+            // What a newer load found the key to vary by, or not to vary, stands.
+            Some(Slot::Vary(other)) if other.latest() > began => return,
+            Some(Slot::Response(present)) if present.began() > began => return,
+            _ => None,
+        };
+        let key = if names.is_empty() {
             primary
         } else {
             let lines = exchange.request().fields.to_vec();
-            let variant = self.variant(primary, &draft.selecting.names, Fields::new(&lines));
-            let record = match local.get(&primary) {
-                Some(Slot::Vary(known)) if known.names() == draft.selecting.names.as_slice() => {
-                    known.with(variant)
-                }
-                _ => VaryRecord::new(draft.selecting.names.clone()).with(variant),
+            let variant = self.variant(primary, names, Fields::new(&lines));
+            if matches!(local.get(&variant), Some(Slot::Response(present)) if present.began() > began) {
+                return;
+            }
+            let (record, dropped) = match known {
+                Some(known) => known.with(variant, began),
+                None => VaryRecord::new(names.to_vec()).with(variant, began),
             };
-            let (record, dropped) = record;
             for key in dropped {
                 local.remove(&key);
             }
             local.insert(primary, Slot::Vary(Arc::new(record)));
             variant
         };
-        if let Some(Slot::Response(present)) = local.get(&key) {
-            let newer =
-                (present.position, present.meta.request_time) > (entry.position, entry.meta.request_time);
-            if newer {
-                return;
-            }
-        }
         self.cache.note_retention(&entry.meta);
         if local.insert(key, Slot::Response(entry)) {
             self.cache.counters.count_stored();

@@ -18,7 +18,7 @@ use hotplate_policy::time::Timestamp;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
-use crate::entry::{Body, Entry};
+use crate::entry::{Began, Body, Entry};
 use crate::key::Key;
 
 /// What the index takes for one entry, ghosts of evicted keys included; measured by `tests/memory.rs`.
@@ -69,13 +69,14 @@ impl<B> Clone for Slot<B> {
 pub struct VaryRecord {
     names: Box<[Box<str>]>,
     variants: Vec<Key>,
+    latest: Began,
 }
 
 impl VaryRecord {
     /// A record without variants. `names`: lower case, sorted, each once.
     #[must_use]
     pub fn new(names: Vec<Box<str>>) -> Self {
-        Self { names: names.into(), variants: Vec::new() }
+        Self { names: names.into(), variants: Vec::new(), latest: Began::default() }
     }
 
     /// The selecting fields.
@@ -84,11 +85,18 @@ impl VaryRecord {
         &self.names
     }
 
+    /// When the newest load began that wrote the record.
+    #[must_use]
+    pub fn latest(&self) -> Began {
+        self.latest
+    }
+
     /// The record with one more variant, and the variants that have to go for it: the oldest beyond
     /// [`MOST_VARIANTS`].
     #[must_use]
-    pub fn with(&self, variant: Key) -> (Self, Vec<Key>) {
+    pub fn with(&self, variant: Key, began: Began) -> (Self, Vec<Key>) {
         let mut record = self.clone();
+        record.latest = record.latest.max(began);
         record.variants.retain(|known| *known != variant);
         record.variants.push(variant);
         let surplus = record.variants.len().saturating_sub(MOST_VARIANTS);
@@ -434,13 +442,13 @@ mod tests {
     fn a_record_keeps_the_newest_variants() {
         let mut record = VaryRecord::new(vec!["accept".into()]);
         for number in 0..MOST_VARIANTS as u128 {
-            let (next, dropped) = record.with(Key::from_u128(number));
+            let (next, dropped) = record.with(Key::from_u128(number), Began::default());
             assert!(dropped.is_empty());
             record = next;
         }
-        let (record, dropped) = record.with(Key::from_u128(1));
+        let (record, dropped) = record.with(Key::from_u128(1), Began::default());
         assert!(dropped.is_empty(), "known already");
-        let (_, dropped) = record.with(Key::from_u128(1000));
+        let (_, dropped) = record.with(Key::from_u128(1000), Began::default());
         assert_eq!(dropped, [Key::from_u128(0)]);
     }
 }

@@ -23,6 +23,7 @@ use crate::exchange::publish::{Draft, Selecting, is_client_freshness};
 use crate::exchange::request::Lines;
 use crate::exchange::response::{CACHE_NAME, Response};
 use crate::fill::End;
+use crate::log::Standing;
 use crate::rules::{Cookies, Rule};
 
 impl<B: Body> Exchange<B> {
@@ -146,6 +147,10 @@ impl<B: Body> Exchange<B> {
     /// Whether a stale response is at hand that may be served in place of an error, or of no answer at all.
     pub(super) fn has_stale_for(&self, trouble: Trouble, now: Timestamp) -> bool {
         let Some(stale) = &self.origin.stale else { return false };
+        let log = &self.http.cache.log;
+        if log.standing(&stale.footprint, stale.position) == Standing::Invalid {
+            return false;
+        }
         let lines = self.request.fields.to_vec();
         let head = RequestHead::new(&self.request.method, Fields::new(&lines));
         let honor = self.http.settings.honor_request_directives;
