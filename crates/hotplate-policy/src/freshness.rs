@@ -29,22 +29,62 @@ pub struct Flags(u16);
 
 impl Flags {
     /// None of them.
+    ///
+    /// ```
+    /// # use hotplate_policy::freshness::Flags;
+    /// assert_eq!(Flags::NONE.bits(), 0);
+    /// ```
     pub const NONE: Self = Self(0);
     /// Once stale it must be validated: `must-revalidate` or `proxy-revalidate` (RFC 9111 §5.2.2.2,
     /// §5.2.2.8).
+    ///
+    /// ```
+    /// # use hotplate_policy::freshness::Flags;
+    /// assert!(Flags::MUST_REVALIDATE.is_must_revalidate());
+    /// ```
     pub const MUST_REVALIDATE: Self = Self(1);
     /// It must be validated before each use, fresh or not: `no-cache` (RFC 9111 §5.2.2.4).
+    ///
+    /// ```
+    /// # use hotplate_policy::freshness::Flags;
+    /// assert!(Flags::NO_CACHE.is_no_cache());
+    /// ```
     pub const NO_CACHE: Self = Self(1 << 1);
     /// It is never used stale, whatever a window or a request allows (RFC 9111 §4.2.4).
+    ///
+    /// ```
+    /// # use hotplate_policy::freshness::Flags;
+    /// assert!(Flags::NO_STALE.is_no_stale());
+    /// ```
     pub const NO_STALE: Self = Self(1 << 2);
     /// It does not change while fresh (RFC 8246 §2).
+    ///
+    /// ```
+    /// # use hotplate_policy::freshness::Flags;
+    /// assert!(Flags::IMMUTABLE.is_immutable());
+    /// ```
     pub const IMMUTABLE: Self = Self(1 << 3);
     /// Its `ETag` was made by this cache; the origin does not know it.
+    ///
+    /// ```
+    /// # use hotplate_policy::freshness::Flags;
+    /// assert!(Flags::GENERATED_ETAG.is_generated_etag());
+    /// ```
     pub const GENERATED_ETAG: Self = Self(1 << 4);
     /// It has an `ETag`, its own or a generated one.
+    ///
+    /// ```
+    /// # use hotplate_policy::freshness::Flags;
+    /// assert!(Flags::HAS_ETAG.has_etag());
+    /// ```
     pub const HAS_ETAG: Self = Self(1 << 5);
     /// It says that it may be shared with requests that carry credentials: `public`, `s-maxage` or
     /// `must-revalidate` (RFC 9111 §3.5).
+    ///
+    /// ```
+    /// # use hotplate_policy::freshness::Flags;
+    /// assert!(Flags::PUBLIC.is_public());
+    /// ```
     pub const PUBLIC: Self = Self(1 << 6);
 
     /// The flags with these bits; bits without a meaning are kept, for a later version's sake.

@@ -324,6 +324,7 @@ fn an_older_load_does_not_hide_newer_variants() {
         (ok("old"), ok("new").field("vary", "x-a")),
         (ok("old").field("vary", "x-b"), ok("new").field("vary", "x-a")),
         (ok("old").field("vary", "x-a"), ok("new")),
+        (ok("old").field("vary", "x-a"), ok("new").field("vary", "x-a")),
     ] {
         let mut world = World::new();
         let slow = world.begin(get("/a"));
@@ -362,6 +363,20 @@ fn a_request_with_credentials_waits_for_nobody() {
         let client = world.begin(get("/a").field(field, "secret"));
         assert_eq!(world.standing(client), Standing::Loading, "{field}");
     }
+}
+
+#[test]
+fn the_error_of_a_request_with_credentials_is_its_own() {
+    let mut world = World::with_rule(|rule| rule.stale_while_revalidate = Some(seconds(10)));
+    world.script(ok("v1").cache_control("public, max-age=30")).get("/a");
+    world.advance_seconds(31);
+    assert!(world.send(get("/a").field("authorization", "alice")).is_stale());
+    world.advance_seconds(10);
+    let anonymous = world.begin(get("/a"));
+    assert_eq!(world.standing(anonymous), Standing::Waiting);
+    let refresh = world.refreshes()[0];
+    world.finish_with(refresh, Reply { status: 503, ..ok("for alice") });
+    assert_eq!(world.standing(anonymous), Standing::Loading);
 }
 
 #[test]

@@ -155,6 +155,20 @@ fn the_lifetime_told_to_clients_replaces_the_applications_and_survives_a_confirm
 }
 
 #[test]
+fn a_lifetime_that_only_the_application_gave_survives_a_confirmation_that_is_silent_about_it() {
+    let mut world = World::with(|settings| {
+        settings.ttl = None;
+        settings.client_ttl = Some(seconds(5));
+    });
+    world.script(ok("v1").etag("\"e1\"").cache_control("max-age=60")).get("/a");
+    world.advance_seconds(61);
+    world.script(status(304).etag("\"e1\"")).get("/a");
+    world.advance_seconds(59);
+    let hit = world.get("/a");
+    assert_eq!((hit.is_hit(), hit.field("cache-control")), (true, Some("max-age=5")));
+}
+
+#[test]
 fn a_confirmation_that_forbids_storing_is_the_last_answer_from_what_was_stored() {
     let mut world = World::new();
     world.script(ok("v1").etag("\"e1\""));

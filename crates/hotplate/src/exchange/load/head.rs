@@ -118,11 +118,16 @@ impl<B: Body> Exchange<B> {
         let Arrived { status, fields, now, .. } = *arrived;
         self.http.cache.counters.count_load_error();
         let answer = self.stale_for(Trouble::ServerError, now);
-        let varies = fields.contains("vary") || !self.http.settings.rule(self.rule).vary.is_empty();
-        let shareable = self.permit.is_some() && !varies && !fields.contains("set-cookie") && {
-            let control = control::resolve(&Layers::default(), status, fields, now);
-            !control.no_store && control.private == Scope::Absent
-        };
+        let rule = self.http.settings.rule(self.rule);
+        let varies = fields.contains("vary") || !rule.vary.is_empty();
+        let shareable = self.permit.is_some()
+            && !varies
+            && !self.has_credentials(rule)
+            && !fields.contains("set-cookie")
+            && {
+                let control = control::resolve(&Layers::default(), status, fields, now);
+                !control.no_store && control.private == Scope::Absent
+            };
         if shareable {
             self.state = State::Recording(Recording {
                 purpose: Purpose::Share(status, Lines::stored(fields)),
@@ -142,6 +147,15 @@ impl<B: Body> Exchange<B> {
             }
             None => HeadStep::Send(self.edits(Reason::ServerError, false)),
         }
+    }
+
+    /// Whether the request has credentials that make its answer its own.
+    fn has_credentials(&self, rule: &Rule) -> bool {
+        let lines = self.request.fields.to_vec();
+        let head = RequestHead::new(&self.request.method, Fields::new(&lines));
+        let cookies_ignored = rule.cookies != Cookies::Guard;
+        storing::request_guard(self.http.settings.profile, &head, self.is_partitioned(), cookies_ignored)
+            .is_some()
     }
 
     /// Whether a stale response is at hand that may be served in place of an error, or of no answer at all.
