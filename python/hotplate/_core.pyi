@@ -13,7 +13,7 @@ __all__ = ["CacheCore", "Exchange", "HttpCache", "ManualClock", "PolicyCore", "S
 
 @final
 class ManualClock:
-    """A clock that stands still until it is turned: ``ManualClock(now=0.0)``, seconds since 1970."""
+    """A clock that stands still until it is turned; ``now`` in seconds since 1970."""
 
     def __new__(cls, now: float = 1_700_000_000.0) -> ManualClock: ...
     def advance(self, seconds: float) -> None: ...

@@ -32,7 +32,7 @@ class Stats:
     validated: int
     """Answered from a stored response after the application confirmed it (304)."""
     collapsed: int
-    """Requests that waited for another one's load instead of running the handler (part of ``hits``)."""
+    """Requests that waited for another one's load instead of running the handler; each also counts as what it got."""
     stored: int
     """Responses stored."""
     failed_loads: int
@@ -48,7 +48,7 @@ class Stats:
     max_bytes: int
     """The bound on ``bytes``."""
     bypass: Mapping[str, int]
-    """Requests forwarded without looking for or making a stored response, by reason."""
+    """Requests answered without looking for or making a stored response, by reason."""
     not_stored: Mapping[str, int]
     """Responses of misses that could not be stored, by reason."""
 
@@ -68,7 +68,8 @@ class Cache:
     ``url``: ``memory://``. ``max_bytes``: bound on everything stored, in bytes or as text such as ``"256MiB"``
     (default 64 MiB). ``clock``: a ``hotplate.testing.ManualClock`` for tests.
 
-    One cache may serve several middlewares and threads. Several *processes* on ``memory://`` have a cache each and
+    One cache may stand behind the middlewares of several applications, and in several threads: they share its room and
+    its invalidations, and no responses. Several *processes* on ``memory://`` have a cache each and
     do not see each other's invalidations.
     """
 
@@ -93,10 +94,11 @@ class Cache:
         """Makes stored responses untrue, in constant time however many there are.
 
         - ``tags``: every response stored with one of these tags.
-        - ``paths``: every response for exactly these paths: any host, query, variant and partition.
+        - ``paths``: every response for exactly these paths: any host, query, variant and partition. A path is as rules
+          see it: percent-decoded, without query, without the prefix the application is mounted under.
         - ``prefixes``: every response for these paths and all below (``/products`` covers ``/products/42``).
         - ``keys``: cache keys as 32 hexadecimal digits.
-        - ``soft``: mark stale instead: served once more while one refresh runs.
+        - ``soft``: mark stale instead: served, at most for its old lifetime, until one refresh has brought an answer.
 
         What was loaded, or began to load, before this call is not served after it. Returns the position of the
         last record in the log. Asynchronous because a shared tier will need it; in memory it never waits.

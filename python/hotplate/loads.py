@@ -5,7 +5,8 @@ on, because others may wait for the same key and because its answer will be stor
 again from the moment when its answer turns out not to be stored: then the client's disconnect reaches the
 application, and a slow client slows it down, as without a cache.
 
-A load nobody listens to any more gets ``ORPHAN_SECONDS`` to end before it is told that its client has left.
+A load nobody listens to any more, and a refresh nobody waited for, get ``ORPHAN_SECONDS`` to end before they are told
+that their client has left.
 """
 
 import asyncio
@@ -86,26 +87,32 @@ class Load:
         "_body",
         "_client",
         "_client_left",
+        "_client_scope",
         "_drained",
         "_error",
         "_exchange",
+        "_expired",
         "_finished",
         "_orphan",
         "_outbox",
         "_released",
         "_request_given",
-        "_scope",
         "_traceback",
         "_wake",
         "_watch",
+        "scope",
     )
+
+    scope: dict[str, Any]
+    """The scope of the run; the router writes into it."""
 
     def __init__(
         self, app: ASGIApp, exchange: Exchange, scope: Scope, body: bytes | None, client: Receive | None
     ) -> None:
         self._app = app
         self._exchange = exchange
-        self._scope = scope
+        self._client_scope = scope
+        self.scope = exchange.load_scope(scope)
         self._body = body or b""
         self._client = client
         self._client_left = client is None
@@ -116,6 +123,7 @@ class Load:
         self._watch: asyncio.Task[None] | None = None
         self._orphan: asyncio.TimerHandle | None = None
         self._request_given = False
+        self._expired = False
         self._finished = False
         self._error: BaseException | None = None
         self._traceback: TracebackType | None = None
@@ -125,12 +133,15 @@ class Load:
     async def run(self) -> None:
         """Runs the application to its end and tells the exchange how it went. Raises nothing but cancellation."""
         exchange = self._exchange
+        if self._client is None:
+            self._expire_later()
         try:
-            await self._app(self._scope, self._receive, self._send)
+            await self._app(self.scope, self._receive, self._send)
             while exchange.end():
-                self._scope = exchange.load_scope(self._scope)
+                # The router has written into the first scope; the second run starts from what the client sent.
+                self.scope = exchange.load_scope(self._client_scope)
                 self._request_given = False
-                await self._app(self._scope, self._receive, self._send)
+                await self._app(self.scope, self._receive, self._send)
         except Exception as error:  # the client's coroutine raises it again, as the application did
             answer = exchange.fail(error)
             if answer is not None:
@@ -159,10 +170,10 @@ class Load:
         if message["type"] == "http.response.body" and message.get("more_body"):
             self._watch_client()
         if self._client_left:
-            if self._let_go():
+            if self._expired or self._let_go():
                 self._release()
                 if self._raises_on_disconnect():
-                    raise OSError("the client has left and the response is not stored")
+                    raise OSError("nobody listens to this response any more")
             return
         if answer is not None:
             self._outbox.extend(answer)
@@ -181,7 +192,7 @@ class Load:
             return {"type": "http.request", "body": self._body, "more_body": False}
         if self._released is None:
             self._released = asyncio.Event()
-            if self._let_go():
+            if self._expired or self._let_go():
                 self._released.set()
         self._watch_client()
         await self._released.wait()
@@ -194,8 +205,15 @@ class Load:
         return self._exchange.decided and not self._exchange.recording and not self._exchange.answered
 
     def _raises_on_disconnect(self) -> bool:
-        version = str(self._scope.get("asgi", {}).get("spec_version", "2.0"))
+        version = str(self.scope.get("asgi", {}).get("spec_version", "2.0"))
         return tuple(int(part) for part in version.split(".")) >= (2, 4)
+
+    def _expire_later(self) -> None:
+        self._orphan = asyncio.get_running_loop().call_later(ORPHAN_SECONDS, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._release()
 
     def _release(self) -> None:
         if self._released is not None:
@@ -248,7 +266,7 @@ class Load:
         if self._let_go():
             self._release()
         else:
-            self._orphan = asyncio.get_running_loop().call_later(ORPHAN_SECONDS, self._release)
+            self._expire_later()
 
     def _wake_reader(self) -> None:
         if self._wake is not None:

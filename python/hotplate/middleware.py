@@ -19,6 +19,9 @@ from hotplate.rules import Duration, Partition, Rule
 
 __all__ = ["CacheMiddleware"]
 
+_OF_THE_LOAD = frozenset({"headers", "method", "extensions", "hotplate"})
+"""What of a load's scope is its own."""
+
 logger = logging.getLogger("hotplate")
 
 
@@ -97,7 +100,7 @@ class CacheMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers the request from the cache, or runs the application. Lifespan and WebSocket pass untouched."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or self._is_inside(scope):
             await self.app(scope, receive, send)
             return
         try:
@@ -112,6 +115,11 @@ class CacheMiddleware:
             await send(found[1])
             return
         await self._conduct(found, scope, receive, send)
+
+    def _is_inside(self, scope: Scope) -> bool:
+        """Whether a middleware of the same cache stands outside: what it loads must not wait for itself."""
+        exchange = scope.get("hotplate")
+        return isinstance(exchange, Exchange) and exchange.cache is self.cache
 
     async def _conduct(self, step: Step, scope: Scope, receive: Receive, send: Send) -> None:
         """Everything but a plain hit: forward, load, wait for somebody else's load, or refresh."""
@@ -136,17 +144,16 @@ class CacheMiddleware:
             scope["hotplate"] = exchange
             await _forward(self.app, exchange, scope, receive, send)
         elif step.kind == "load":
-            load_scope = exchange.load_scope(scope)
-            load = Load(self.app, exchange, load_scope, body, receive)
+            load = Load(self.app, exchange, scope, body, receive)
             self.cache.loads.start(load)
             try:
                 await load.lead(send)
             finally:
                 # Middleware outside reads what the router left in the scope.
-                for key in load_scope.keys() - scope.keys():
-                    scope[key] = load_scope[key]
+                for key in load.scope.keys() - _OF_THE_LOAD:
+                    scope[key] = load.scope[key]
         else:  # stale: answered now, refreshed by a load of its own
-            refresh = Load(self.app, exchange, exchange.load_scope(scope), body, None)
+            refresh = Load(self.app, exchange, scope, body, None)
             asyncio.get_running_loop().call_soon(self.cache.loads.start, refresh)
             start, content = step.messages
             await send(start)

@@ -52,7 +52,7 @@ class Rule:
     ttl: Duration | None = field(default=None, kw_only=True)
     """Freshness lifetime of responses that say nothing themselves (or of all, with ``override``)."""
     client_ttl: Duration | None = field(default=None, kw_only=True)
-    """Lifetime told to clients in ``Cache-Control`` and ``Expires``."""
+    """Lifetime told to clients in ``Cache-Control`` and ``Expires``, counted from each answer."""
     tags: Sequence[str] = field(default=(), kw_only=True)
     """Tags to invalidate by; names of the pattern are filled in: ``"product:{product_id}"``."""
     stale_while_revalidate: Duration | None = field(default=None, kw_only=True)
@@ -70,7 +70,8 @@ class Rule:
     query: Query = field(default=Query(), kw_only=True)
     """What of the query enters the key."""
     override: bool = field(default=False, kw_only=True)
-    """Whether ``ttl`` outranks the response's own ``Cache-Control`` and ``Expires``."""
+    """Whether ``ttl`` outranks the lifetime in the response's own ``Cache-Control`` and ``Expires``. What says
+    ``private`` or ``no-store`` is not stored all the same."""
     cache: bool = field(default=True, kw_only=True)
     """``False``: forward every request that matches."""
     max_request_body: int = field(default=65_536, kw_only=True)

@@ -244,7 +244,7 @@ pub fn resolve<'a>(
     fields: Fields<'a>,
     response_time: Timestamp,
 ) -> Control<'a> {
-    let mut control = local(layers, status).unwrap_or_else(|| {
+    let mut control = local(layers, status, fields).unwrap_or_else(|| {
         let mut control = from_fields(status, fields, response_time);
         fill_lifetime(&mut control, layers, status, fields, response_time);
         control
@@ -257,7 +257,10 @@ pub fn resolve<'a>(
 }
 
 /// Sources 1 and 2: ours, above the response's fields.
-fn local<'a>(layers: &Layers<'_>, status: u16) -> Option<Control<'a>> {
+///
+/// A dependency speaks for the very response it stands beside, so it outranks all of it. A rule is written for a
+/// pattern of paths and cannot know what one response says it must not be used for: it outranks the lifetime alone.
+fn local<'a>(layers: &Layers<'_>, status: u16, fields: Fields<'a>) -> Option<Control<'a>> {
     let wins = |directives: &LocalDirectives, source, overrides: bool| {
         let lifetime = directives.ttl.filter(|_| overrides && RULE_STATUSES.contains(&status));
         (directives.no_store || lifetime.is_some()).then(|| Control {
@@ -270,8 +273,11 @@ fn local<'a>(layers: &Layers<'_>, status: u16) -> Option<Control<'a>> {
         })
     };
     let dependency = layers.dependency.and_then(|own| wins(own, Source::Dependency, true));
-    dependency
-        .or_else(|| layers.rule.and_then(|rule| wins(rule, Source::RuleOverride, rule.override_response)))
+    dependency.or_else(|| {
+        let rule = layers.rule.and_then(|rule| wins(rule, Source::RuleOverride, rule.override_response))?;
+        let told = ResponseDirectives::parse(fields);
+        Some(Control { no_store: rule.no_store || told.no_store, private: told.private, ..rule })
+    })
 }
 
 /// Sources 3 and 4: the response's own fields.

@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops;
 
 use crate::etag::EntityTag;
-use crate::fields::{split_members, trim_ows};
+use crate::fields::{is_token, split_members, trim_ows};
 use crate::time::{Timestamp, decimal};
 
 /// More ranges than this in one request are answered with the whole representation.
@@ -95,6 +95,24 @@ pub enum RangeRequest {
     Several(Vec<ByteRange>),
     /// Answer 416: it was understood, and the representation has no such bytes.
     Unsatisfiable,
+}
+
+/// Whether a `Range` is in another unit than bytes: then it means something to the origin alone.
+///
+/// What names no unit at all is no range, and is ignored where it stands.
+///
+/// Source: RFC 9110 §14.1.
+///
+/// ```
+/// use hotplate_policy::range::is_in_another_unit;
+///
+/// assert!(is_in_another_unit(b"items=0-1"));
+/// assert!(!is_in_another_unit(b"Bytes=0-1") && !is_in_another_unit(b"=0-1"));
+/// ```
+#[must_use]
+pub fn is_in_another_unit(range: &[u8]) -> bool {
+    split_once(trim_ows(range), b'=')
+        .is_some_and(|(unit, _)| is_token(unit) && !unit.eq_ignore_ascii_case(b"bytes"))
 }
 
 /// Reads the value of a `Range` field against a representation of `length` bytes.

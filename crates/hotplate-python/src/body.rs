@@ -11,10 +11,13 @@ pub(crate) struct PyBody(PyBackedBytes);
 impl PyBody {
     /// The body of an ASGI message: `bytes`, or anything that offers its bytes.
     pub(crate) fn take(body: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let bytes = match body.cast::<PyBytes>() {
+        let bytes = match body.cast_exact::<PyBytes>() {
             Ok(bytes) => bytes.clone(),
-            // memoryview, bytearray: mutable or borrowed, so copied once.
-            Err(_) => body.py().get_type::<PyBytes>().call1((body,))?.cast_into::<PyBytes>()?,
+            // memoryview, bytearray: mutable or borrowed. A class of its own could run code where an entry is dropped.
+            Err(_) => match body.cast::<PyBytes>() {
+                Ok(subclass) => PyBytes::new(body.py(), subclass.as_bytes()),
+                Err(_) => body.py().get_type::<PyBytes>().call1((body,))?.cast_into_exact::<PyBytes>()?,
+            },
         };
         Ok(Self(PyBackedBytes::from(bytes)))
     }

@@ -16,7 +16,7 @@ use pyo3::types::PyDict;
 use crate::body::PyBody;
 use crate::{convert, error};
 
-/// A clock that stands still until it is turned: `ManualClock(now=0.0)`, seconds since 1970.
+/// A clock that stands still until it is turned; `now` in seconds since 1970.
 #[pyclass(frozen, module = "hotplate._core")]
 pub(crate) struct ManualClock(Arc<EngineManualClock>);
 
@@ -79,8 +79,9 @@ impl CacheCore {
     ) -> PyResult<u64> {
         let parsed = keys.iter().map(|text| parse_key(py, text)).collect::<PyResult<Vec<Key>>>()?;
         for (setting, texts) in [("paths", &paths), ("prefixes", &prefixes)] {
-            if let Some(wrong) = texts.iter().find(|path| !path.starts_with('/')) {
-                let remedy = "a path starts with \"/\" and has no host and no query";
+            if let Some(wrong) = texts.iter().find(|path| !path.starts_with('/') || path.contains(['?', '#']))
+            {
+                let remedy = "a path starts with \"/\" and has no host, no query and no fragment";
                 return Err(error::config(py, &ConfigError::new(setting, wrong.as_str(), remedy)));
             }
         }

@@ -41,8 +41,14 @@ pub(crate) fn duration(setting: &str, value: &Bound<'_, PyAny>) -> PyResult<Opti
 
 /// As [`duration`], and zero is allowed: for what clients are told, and for stale windows.
 pub(crate) fn duration_or_zero(setting: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
-    let is_zero =
-        !value.is_instance_of::<PyBool>() && value.extract::<f64>().is_ok_and(|seconds| seconds == 0.0);
+    let text = value.cast::<PyString>().ok().and_then(|text| text.to_str().ok()).map(str::trim);
+    let is_zero = if let Ok(delta) = value.cast::<PyDelta>() {
+        (delta.get_days(), delta.get_seconds(), delta.get_microseconds()) == (0, 0, 0)
+    } else {
+        matches!(text, Some("0" | "0s" | "0ms" | "0m" | "0h"))
+            || (!value.is_instance_of::<PyBool>()
+                && value.extract::<f64>().is_ok_and(|seconds| seconds == 0.0))
+    };
     if is_zero { Ok(Some(Duration::ZERO)) } else { duration(setting, value) }
 }
 

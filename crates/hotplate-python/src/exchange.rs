@@ -7,9 +7,10 @@ use hotplate::exchange::{ChunkStep, Dependency, Edits, Exchange as EngineExchang
 use hotplate_policy::control::LocalDirectives;
 use hotplate_policy::fields::Fields;
 use hotplate_policy::time::Timestamp;
-use pyo3::exceptions::PyKeyError;
+use pyo3::exceptions::{PyKeyError, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::body::PyBody;
@@ -131,8 +132,9 @@ impl Exchange {
         Self { inner: Mutex::new(Inner { exchange, held: None, policy: None }), cache, clock, head_only }
     }
 
+    /// Waits detached from the interpreter: who holds the lock may need it to wake an event loop.
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        Python::attach(|py| self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
     }
 
     fn now(&self) -> Timestamp {
@@ -155,6 +157,9 @@ impl Exchange {
         };
         let lines: Vec<(&[u8], &[u8])> =
             headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        if self.inner().exchange.is_decided() {
+            return Err(PyRuntimeError::new_err("http.response.start was sent already"));
+        }
         let now = self.now();
         let step = {
             let mut inner = self.inner();
@@ -286,6 +291,8 @@ impl Exchange {
             || kind.eq(intern!(py, "http.response.zerocopysend"))?
         {
             self.content_elsewhere(dict)
+        } else if self.inner().exchange.is_answered() {
+            Ok(None)
         } else {
             PyTuple::new(py, [dict]).map(Some)
         }

@@ -79,13 +79,24 @@ impl HttpCache {
             None => Round::default(),
             Some(step) if step.kind == "wait" => {
                 let end = step.end();
-                Round { timed_out: end.is_none(), end, waits: step.waits + 1, body_refused: false }
+                Round {
+                    timed_out: end.is_none(),
+                    end,
+                    waits: step.waits + 1,
+                    body_refused: false,
+                    since: Some(step.since),
+                }
             }
-            Some(step) => Round { body_refused: body.is_none(), waits: step.waits, ..Round::default() },
+            Some(step) => Round {
+                body_refused: body.is_none(),
+                waits: step.waits,
+                since: Some(step.since),
+                ..Round::default()
+            },
         };
         let now = self.http.cache().now();
         let found = self.http.lookup(&request, &round, now, &mut |rule| self.partition(scope, rule));
-        let mut step = Step::new("forward", round.waits);
+        let mut step = Step::new("forward", round.waits, round.since.unwrap_or(now));
         match found {
             Lookup::Serve(response) => return Ok(messages::answer(py, &response)?.into_any()),
             Lookup::Raised(error) => return Err(raised(py, &error)),

@@ -8,6 +8,7 @@ use std::thread::{self, ThreadId};
 
 use hotplate::cache::Failure;
 use hotplate::fill::{End, Ticket};
+use hotplate_policy::time::Timestamp;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -34,11 +35,13 @@ pub(crate) struct Step {
     pub(crate) limit: usize,
     pub(crate) ticket: Mutex<Option<Ticket<Failure<PyBody>>>>,
     pub(crate) waits: u8,
+    /// When the request came.
+    pub(crate) since: Timestamp,
 }
 
 impl Step {
-    pub(crate) fn new(kind: &'static str, waits: u8) -> Self {
-        Self { kind, exchange: None, messages: None, limit: 0, ticket: Mutex::new(None), waits }
+    pub(crate) fn new(kind: &'static str, waits: u8, since: Timestamp) -> Self {
+        Self { kind, exchange: None, messages: None, limit: 0, ticket: Mutex::new(None), waits, since }
     }
 
     /// How the load waited for ended, or `None` while it has not.

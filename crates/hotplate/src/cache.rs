@@ -2,7 +2,7 @@
 //!
 //! One [`Cache`] may stand behind several HTTP sides and be used from any thread.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +51,7 @@ pub struct Cache<B: Body> {
     retention_millis: AtomicU64,
     /// Whether any response said which part of its query matters: until then no lookup asks.
     pub(crate) knows_search_variance: AtomicBool,
+    sites: AtomicU32,
     clock: Arc<dyn Clock>,
 }
 
@@ -67,6 +68,7 @@ impl<B: Body> Cache<B> {
             publishing: Mutex::new(()),
             retention_millis: AtomicU64::new(0),
             knows_search_variance: AtomicBool::new(false),
+            sites: AtomicU32::new(0),
             clock,
         }
     }
@@ -114,6 +116,11 @@ impl<B: Body> Cache<B> {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.counters.snapshot(self.local.len() as u64, self.local.bytes(), self.local.evictions())
+    }
+
+    /// The number of the next HTTP side: counted in the order in which an application makes them.
+    pub(crate) fn next_site(&self) -> u32 {
+        self.sites.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Remembers how long a response that is being stored may be served.

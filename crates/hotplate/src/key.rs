@@ -11,8 +11,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// Changed whenever the same request gets another key, so that entries of two versions never meet.
-const FORMAT: &[u8] = b"hotplate key 1";
-const VARIANT_FORMAT: &[u8] = b"hotplate variant 1";
+/// One byte each, and short lengths below: the text of a usual URL then fits one block of the hash.
+const FORMAT: u8 = 1;
+const VARIANT_FORMAT: u8 = 129;
 
 /// The digest under which a response is stored. Prints as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -21,6 +22,8 @@ pub struct Key(u128);
 /// The parts of a key.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeyParts<'a> {
+    /// Which HTTP side of the cache asks: applications that share a cache share no responses.
+    pub site: u32,
     /// `GET` for GET and HEAD, else the method a rule names.
     pub method: &'a str,
     /// `http` or `https`.
@@ -42,10 +45,11 @@ impl Key {
     #[must_use]
     pub fn of(parts: &KeyParts<'_>) -> Self {
         let mut text = Vec::with_capacity(256);
-        text.extend_from_slice(FORMAT);
+        text.push(FORMAT);
+        text.extend_from_slice(&parts.site.to_le_bytes());
         add(&mut text, parts.method.as_bytes());
         add(&mut text, parts.scheme);
-        let authority = text.len() + 8;
+        let authority = text.len() + LENGTH_BYTES;
         add(&mut text, parts.authority);
         text[authority..].make_ascii_lowercase();
         add(&mut text, parts.path);
@@ -77,8 +81,8 @@ impl Key {
     /// `selecting`: the values in a canonical text, as `hotplate_policy::vary::normalise` writes it.
     #[must_use]
     pub fn variant(self, selecting: &[u8]) -> Self {
-        let mut text = Vec::with_capacity(VARIANT_FORMAT.len() + 16 + selecting.len());
-        text.extend_from_slice(VARIANT_FORMAT);
+        let mut text = Vec::with_capacity(1 + 16 + selecting.len());
+        text.push(VARIANT_FORMAT);
         text.extend_from_slice(&self.0.to_le_bytes());
         text.extend_from_slice(selecting);
         Self::digest(&text)
@@ -113,8 +117,13 @@ impl fmt::Display for Key {
     }
 }
 
+/// How many bytes the length before a part takes.
+const LENGTH_BYTES: usize = 4;
+
 fn add(text: &mut Vec<u8>, part: &[u8]) {
-    text.extend_from_slice(&(part.len() as u64).to_le_bytes());
+    // A part of 4 GiB comes through no server.
+    let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+    text.extend_from_slice(&length.to_le_bytes());
     text.extend_from_slice(part);
 }
 
@@ -227,6 +236,7 @@ mod tests {
 
     fn parts() -> KeyParts<'static> {
         KeyParts {
+            site: 0,
             method: "GET",
             scheme: b"https",
             authority: b"example.org",
@@ -241,6 +251,7 @@ mod tests {
     fn every_part_makes_another_key() {
         let one = Key::of(&parts());
         for (what, other) in [
+            ("site", KeyParts { site: 1, ..parts() }),
             ("method", KeyParts { method: "POST", ..parts() }),
             ("scheme", KeyParts { scheme: b"http", ..parts() }),
             ("authority", KeyParts { authority: b"example.com", ..parts() }),
@@ -273,9 +284,9 @@ mod tests {
         let body =
             KeyParts { method: "POST", body: Some((b"text/plain", b"x")), partition: Some(b"u1"), ..parts() };
         for (key, digits) in [
-            (Key::of(&parts()), "d9179f2269b89a5d2dbe9563e6405d83"),
-            (Key::of(&parts()).variant(b"gzip"), "da9ef1e0054197214d31b4e58770684c"),
-            (Key::of(&body), "c0c503f7f33de8141048f62bf9df7c38"),
+            (Key::of(&parts()), "59ebee5d8b2c5e6922e2268e2eee7b9a"),
+            (Key::of(&parts()).variant(b"gzip"), "22fcd551530751e1d34f7d3ca040a252"),
+            (Key::of(&body), "634f222f9675a71d0cac82ee69e44c09"),
         ] {
             assert_eq!(key.to_string(), digits, "raise FORMAT when keys change");
         }

@@ -97,7 +97,7 @@ impl RuleOptions {
             .collect::<Result<Vec<_>, _>>()?;
         let mut methods = Vec::with_capacity(self.methods.len().max(1));
         for method in &self.methods {
-            methods.push(compile_method(&format!("{setting}.methods"), method)?);
+            methods.push(compile_method(&format!("{setting}.methods"), method, self.cache)?);
         }
         if methods.is_empty() {
             methods.push("GET".into());
@@ -151,15 +151,15 @@ impl Rule {
     }
 }
 
-/// Methods that change things on the origin whatever a rule says; caching them would drop writes.
-const NEVER_CACHED: [&str; 5] = ["PUT", "DELETE", "PATCH", "CONNECT", "TRACE"];
+/// Methods whose responses may be cached: those that are safe, and `POST`, of which a developer says that it is.
+const CACHED: [&str; 4] = ["GET", "HEAD", "POST", "QUERY"];
 
-fn compile_method(setting: &str, method: &str) -> Result<Box<str>, ConfigError> {
+fn compile_method(setting: &str, method: &str, cache: bool) -> Result<Box<str>, ConfigError> {
     let upper = method.to_ascii_uppercase();
     if !is_token(&upper) {
         return Err(ConfigError::new(setting, method, "write a method such as \"GET\" or \"POST\""));
     }
-    if NEVER_CACHED.contains(&upper.as_str()) {
+    if cache && !CACHED.contains(&upper.as_str()) {
         let remedy = "responses to this method are never cached: name GET, HEAD, POST or QUERY";
         return Err(ConfigError::new(setting, method, remedy));
     }
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn methods_that_write_cannot_be_cached() {
-        for method in ["PUT", "delete", "PATCH", "CONNECT", "TRACE", "P OST", ""] {
+        for method in ["PUT", "delete", "PATCH", "CONNECT", "TRACE", "LOCK", "OPTIONS", "P OST", ""] {
             let rule = RuleOptions { methods: vec![method.into()], ..options("/a") };
             let error = rule.compile("rules[3]").unwrap_err().to_string();
             assert!(error.contains("rules[3].methods"), "{error}");

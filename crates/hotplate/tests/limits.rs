@@ -259,12 +259,13 @@ fn paths_of_any_bytes_have_entries_of_their_own() {
 }
 
 #[test]
-fn two_sides_of_one_cache_share_what_is_stored() {
+fn two_sides_of_one_cache_share_its_room_and_no_responses() {
     let mut world = World::new();
     world.get("/a");
     let settings = SettingsOptions::default().compile().unwrap();
     world.http = Arc::new(HttpCache::new(Arc::clone(&world.cache), settings));
-    assert!(world.get("/a").is_hit());
+    assert!(!world.get("/a").is_hit());
+    assert_eq!(world.stats().entries, 2);
 }
 
 #[derive(Clone, Debug)]

@@ -1,3 +1,4 @@
+use crate::cache_control::Scope;
 use core::time::Duration;
 
 use proptest::prelude::*;
@@ -161,13 +162,28 @@ fn local_directives_have_their_place_in_the_order() {
 }
 
 #[test]
-fn a_winning_source_replaces_all_directives_below_it() {
+fn a_dependency_replaces_all_directives_below_it() {
+    let dependency = ttl(20);
+    let layers = Layers { dependency: Some(&dependency), ..Layers::default() };
+    let lines = lines("Cache-Control: private, no-store, no-cache, must-revalidate, public, s-maxage=3");
+    let control = resolve(&layers, 200, Fields::new(&lines), NOW);
+    let expected = Control { source: Source::Dependency, lifetime: Some(seconds(20)), ..Control::default() };
+    assert_eq!(control, expected);
+}
+
+#[test]
+fn a_rule_that_overrides_outranks_lifetimes_and_not_what_keeps_a_response_out() {
     let rule = LocalDirectives { override_response: true, ..ttl(20) };
     let layers = Layers { rule: Some(&rule), ..Layers::default() };
-    let lines = lines("Cache-Control: private, no-cache, must-revalidate, public, s-maxage=3");
-    let control = resolve(&layers, 200, Fields::new(&lines), NOW);
-    let expected =
-        Control { source: Source::RuleOverride, lifetime: Some(seconds(20)), ..Control::default() };
+    let told = lines("Cache-Control: private, no-store, no-cache, must-revalidate, public, s-maxage=3");
+    let control = resolve(&layers, 200, Fields::new(&told), NOW);
+    let expected = Control {
+        source: Source::RuleOverride,
+        lifetime: Some(seconds(20)),
+        private: Scope::All,
+        no_store: true,
+        ..Control::default()
+    };
     assert_eq!(control, expected);
 }
 

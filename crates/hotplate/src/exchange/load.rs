@@ -24,13 +24,14 @@ use hotplate_policy::validation::{self};
 use crate::cache::Failure;
 use crate::config::RuleId;
 use crate::entry::{Began, Body, Entry};
+use crate::exchange::client::is_client_freshness;
 use crate::exchange::lookup::{Asked, HttpCache};
-use crate::exchange::publish::{Draft, group_tag, is_client_freshness};
+use crate::exchange::publish::{Draft, group_tag};
 use crate::exchange::request::{Lines, OwnedRequest, Request};
 use crate::exchange::response::{CACHE_NAME, Response};
 use crate::fill::{End, Permit};
 use crate::key::{Key, KeyParts};
-use crate::log::{Mode, Position, Target};
+use crate::log::{Mode, Position, Standing, Target};
 use crate::tier::local::Slot;
 
 /// What a handler says about its own response: outranks rules and response fields.
@@ -221,7 +222,8 @@ impl<B: Body> Exchange<B> {
         reason: Reason,
         now: Timestamp,
     ) -> Self {
-        let writes = !head.is_safe_method() && http.settings.rule_for(request.method, request.path).is_none();
+        let cached_by = http.settings.rule_for(request.method, request.path);
+        let writes = !head.is_safe_method() && cached_by.is_none_or(|id| !http.settings.rule(id).cache);
         let position = http.cache.log.position();
         Self {
             http,
@@ -344,13 +346,13 @@ impl<B: Body> Exchange<B> {
         }
         let http = Arc::clone(&self.http);
         let rule = http.settings.rule(self.rule);
-        match self.draft(rule, &rule.directives, &arrived) {
+        match self.draft(rule, &arrived) {
             Err(_) if is_server_error(status) => self.server_error(&arrived),
             Ok(_) if is_server_error(status) && self.has_stale_for(Trouble::ServerError, now) => {
                 self.server_error(&arrived)
             }
             Err(reason) => self.not_stored(reason, &arrived),
-            Ok(draft) => self.start_recording(draft, status, fields),
+            Ok(draft) => self.start_recording(draft, &arrived),
         }
     }
 
@@ -473,7 +475,11 @@ impl<B: Body> Exchange<B> {
             let local = &self.http.cache.local;
             let began = Began { position: self.position, request_time: self.request_time };
             let keep = match local.get(&self.origin.key) {
-                Some(Slot::Response(present)) => present.began() > began || present.meta.is_fresh(now),
+                Some(Slot::Response(present)) => {
+                    let standing = self.http.cache.log.standing(&present.footprint, present.position);
+                    let fresh = present.meta.is_fresh(now) && !present.meta.flags.is_no_cache();
+                    present.began() > began || (fresh && standing == Standing::Current)
+                }
                 Some(Slot::Vary(_) | Slot::Search(_)) => true,
                 Some(Slot::HitForMiss { .. }) | None => false,
             };
@@ -531,6 +537,7 @@ impl<B: Body> Exchange<B> {
     /// The parts of its key; `None` for a request whose content is in it.
     pub(crate) fn key_parts(&self) -> Option<KeyParts<'_>> {
         matches!(&*self.request.method, "GET" | "HEAD").then(|| KeyParts {
+            site: self.http.site,
             method: "GET",
             scheme: &self.request.scheme,
             authority: &self.request.authority,

@@ -8,6 +8,7 @@ use hotplate_policy::fields::Fields;
 use hotplate_policy::freshness::Flags;
 use hotplate_policy::no_vary_search::SearchVariance;
 use hotplate_policy::profile::Profile;
+use hotplate_policy::range;
 use hotplate_policy::reason::Reason;
 use hotplate_policy::request::RequestHead;
 use hotplate_policy::reuse::{self, Reuse};
@@ -34,6 +35,8 @@ const MOST_WAITS: u8 = 3;
 pub struct HttpCache<B: Body> {
     pub(crate) cache: Arc<Cache<B>>,
     pub(crate) settings: Settings,
+    /// Which of the HTTP sides of the cache this is: what one stores, no other finds.
+    pub(crate) site: u32,
 }
 
 /// What a lookup found to be done. See the picture in [`crate::exchange`].
@@ -68,11 +71,13 @@ pub struct Round<B> {
     pub timed_out: bool,
     /// The request's body is too large for a key.
     pub body_refused: bool,
+    /// When this request was first looked up; `None` at that time.
+    pub since: Option<Timestamp>,
 }
 
 impl<B> Default for Round<B> {
     fn default() -> Self {
-        Self { end: None, waits: 0, timed_out: false, body_refused: false }
+        Self { end: None, waits: 0, timed_out: false, body_refused: false, since: None }
     }
 }
 
@@ -97,6 +102,8 @@ pub(crate) struct Asked<'a> {
     /// Credentials that make sharing depend on what the response says.
     pub(crate) guard: Option<Reason>,
     pub(crate) waits: u8,
+    /// When the request came.
+    since: Timestamp,
     pub(crate) now: Timestamp,
 }
 
@@ -114,7 +121,8 @@ impl<B: Body> HttpCache<B> {
     /// The HTTP side of `cache` with these settings.
     #[must_use]
     pub fn new(cache: Arc<Cache<B>>, settings: Settings) -> Self {
-        Self { cache, settings }
+        let site = cache.next_site();
+        Self { cache, settings, site }
     }
 
     /// The cache behind it.
@@ -170,6 +178,7 @@ impl<B: Body> HttpCache<B> {
         };
         let mut normalised = Vec::new();
         let parts = KeyParts {
+            site: self.site,
             method,
             scheme: request.scheme,
             authority: request.authority,
@@ -183,7 +192,8 @@ impl<B: Body> HttpCache<B> {
         let guard =
             storing::request_guard(self.settings.profile, &head, partitioned, rule.cookies != Cookies::Guard);
         let waits = round.waits;
-        let asked = Asked { request, head: &head, rule_id, parts, key, guard, waits, now };
+        let since = round.since.unwrap_or(now);
+        let asked = Asked { request, head: &head, rule_id, parts, key, guard, waits, since, now };
         match &round.end {
             Some(End::Failed(failure)) => self.after_failure(&asked, failure),
             Some(End::NotStorable) => self.alone(&asked, Origin::miss(Reason::HitForMiss, key)),
@@ -211,6 +221,13 @@ impl<B: Body> HttpCache<B> {
         }
         if head.has_body && matches!(request.method, "GET" | "HEAD") {
             return Err(Reason::RequestBody);
+        }
+        // A condition for the origin alone, and a range in a unit of its own (RFC 9110 §13.1.1, §14.1).
+        if head.if_match_or_unmodified {
+            return Err(Reason::Precondition);
+        }
+        if head.range.is_some_and(range::is_in_another_unit) {
+            return Err(Reason::RangeRequest);
         }
         Ok((id, rule))
     }
@@ -300,6 +317,12 @@ impl<B: Body> HttpCache<B> {
             Reuse::Fresh => self.serve(asked, entry, Reason::Fresh),
             Reuse::StaleAllowed => self.serve(asked, entry, Reason::Stale),
             Reuse::StaleWhileRevalidate => self.serve_and_refresh(asked, entry, key),
+            // What came or was confirmed while this request waited answers it, as it answered the one that loaded it.
+            Reuse::Validate(_)
+                if asked.waits > 0 && standing == Standing::Current && meta.response_time >= asked.since =>
+            {
+                self.serve(asked, entry, Reason::Fresh)
+            }
             Reuse::Validate(reason) => {
                 if self.cache.retries.is_held(key, asked.now)
                     && reuse::may_serve_on_error(asked.head, honor, meta, asked.now)
@@ -356,7 +379,8 @@ impl<B: Body> HttpCache<B> {
             Join::Lead(permit) => {
                 self.cache.counters.count_stale();
                 let response = self.respond(asked, Arc::clone(&entry), Reason::StaleWhileRevalidate);
-                let origin = Origin::stale(Reason::StaleWhileRevalidate, key, entry);
+                let mut origin = Origin::stale(Reason::StaleWhileRevalidate, key, entry);
+                origin.stale = origin.stale.filter(|stale| self.is_usable(stale));
                 let mut exchange = Exchange::record(Arc::clone(self), asked, origin, Some(permit), position);
                 exchange.nobody_waits();
                 Lookup::ServeAndRefresh(response, exchange)
@@ -365,13 +389,10 @@ impl<B: Body> HttpCache<B> {
     }
 
     /// Nothing usable is stored: take the permit for the key, or wait for who has it.
-    fn miss(self: &Arc<Self>, asked: &Asked<'_>, origin: Origin<B>) -> Lookup<B> {
+    fn miss(self: &Arc<Self>, asked: &Asked<'_>, mut origin: Origin<B>) -> Lookup<B> {
         let head = asked.head;
         if self.settings.honor_request_directives && head.directives.only_if_cached {
             return self.gateway_timeout(asked);
-        }
-        if head.if_match_or_unmodified {
-            return self.pass(asked, Reason::Precondition);
         }
         // A stored response is validated with a plain GET, whatever the client asked of it.
         if origin.stale.is_none() {
@@ -392,6 +413,8 @@ impl<B: Body> HttpCache<B> {
             return self.alone(asked, Origin { reason: Reason::WaitTimeout, ..origin });
         }
         let position = self.cache.log.position();
+        // An invalidation may have come since it was found: then it must not be confirmed under this position.
+        origin.stale = origin.stale.filter(|stale| self.is_usable(stale));
         match self.join(asked, origin.key, position) {
             Join::Wait(ticket) => Lookup::Wait(ticket),
             Join::Lead(permit) => {
@@ -415,6 +438,11 @@ impl<B: Body> HttpCache<B> {
         }
     }
 
+    /// Whether no invalidation has dropped a response since its load began.
+    pub(crate) fn is_usable(&self, entry: &Entry<B>) -> bool {
+        self.cache.log.standing(&entry.footprint, entry.position) != Standing::Invalid
+    }
+
     fn join(&self, asked: &Asked<'_>, key: Key, position: Position) -> Join<Failure<B>> {
         let log = &self.cache.log;
         self.cache.fills.join(key, position, |began| {
@@ -431,7 +459,7 @@ impl<B: Body> HttpCache<B> {
     /// Forwarded for this client alone, without a permit; the answer is stored if it may be.
     fn alone(self: &Arc<Self>, asked: &Asked<'_>, origin: Origin<B>) -> Lookup<B> {
         let head = asked.head;
-        if head.range.is_some() || head.is_head() || head.if_match_or_unmodified || head.directives.no_store {
+        if head.range.is_some() || head.is_head() || head.directives.no_store {
             return self.pass(asked, origin.reason);
         }
         self.cache.counters.count_miss();
@@ -462,13 +490,12 @@ impl<B: Body> HttpCache<B> {
         if let Found::Response(entry, _, Standing::Current) =
             self.find(asked.key, asked.request.fields, asked.now)
             && asked.guard.is_none()
-            && (entry.meta.is_fresh(asked.now)
-                || reuse::may_serve_on_error(
-                    asked.head,
-                    self.settings.honor_request_directives,
-                    &entry.meta,
-                    asked.now,
-                ))
+            && (reuse::may_serve_on_error(
+                asked.head,
+                self.settings.honor_request_directives,
+                &entry.meta,
+                asked.now,
+            ))
         {
             return self.serve(asked, entry, Reason::StaleIfError);
         }

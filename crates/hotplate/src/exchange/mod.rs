@@ -25,6 +25,7 @@
 //!
 //! RFC 9111 §2–4; [`lookup`] for the way in, [`load`] for the way out.
 
+mod client;
 pub mod load;
 pub mod lookup;
 mod publish;

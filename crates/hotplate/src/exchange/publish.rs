@@ -18,6 +18,7 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
 use crate::cache::Cache;
 use crate::entry::{Body, Entry, EntryParts};
+use crate::exchange::client::{ClientTtl, is_own_line};
 use crate::exchange::load::{Arrived, Edits, Exchange};
 use crate::exchange::lookup::{HttpCache, significant_key};
 use crate::exchange::request::Lines;
@@ -70,7 +71,7 @@ pub(crate) struct Draft {
     lines: Lines,
     tags: Vec<String>,
     selecting: Selecting,
-    client: Option<Vec<(&'static str, Vec<u8>)>>,
+    client: Option<ClientTtl>,
     /// Which part of the query matters, where the response says so.
     search: Option<Arc<SearchVariance>>,
     /// Fields of the response are not stored, and are for the client of this load all the same.
@@ -97,16 +98,17 @@ impl Draft {
         let Arrived { fields, dependency, now, .. } = *arrived;
         let key = exchange.primary().unwrap_or(Key::from_u128(0));
         meta.lifetime = jittered(meta.lifetime, exchange.jitter(), key, now);
-        let client = client_ttl.map(|ttl| client_fields(ttl, exchange.is_partitioned(), now));
+        let client = client_ttl.map(|ttl| ClientTtl::new(ttl, exchange.is_partitioned()));
         let kept = storing::stored_fields(fields, control).filter(|(name, _)| {
-            // `Age` is made anew for each answer; the others speak of this transfer or were rewritten.
-            !name.eq_ignore_ascii_case(b"age")
-                && !name.eq_ignore_ascii_case(b"x-cache")
-                && (client.is_none() || !is_client_freshness(name))
+            // `Age` and `X-Cache` are made anew for each answer.
+            !name.eq_ignore_ascii_case(b"age") && !name.eq_ignore_ascii_case(b"x-cache") && !is_own_line(name)
         });
-        let mut lines = Lines::copy(kept);
-        for (name, value) in client.iter().flatten() {
-            lines.push(name.as_bytes(), value);
+        let mut lines = Lines::default();
+        if let Some((name, value)) = client.map(ClientTtl::line) {
+            lines.push(name, &value);
+        }
+        for (name, value) in kept {
+            lines.push(name, value);
         }
         if let Some(names) = &selecting.added {
             lines.push(b"vary", names.as_bytes());
@@ -183,10 +185,10 @@ impl Draft {
     }
 
     /// What the client is told beside what the application said.
-    pub(crate) fn add_to(&self, edits: &mut Edits) {
-        if let Some(client) = &self.client {
+    pub(crate) fn add_to(&self, edits: &mut Edits, now: Timestamp) {
+        if let Some(client) = self.client {
             edits.replace_freshness = true;
-            edits.append.extend(client.iter().cloned());
+            edits.append.extend(client.fields(self.meta.age(now).as_secs(), now));
         }
         if let Some(names) = &self.selecting.added {
             edits.append.push(("vary", names.clone().into_bytes()));
@@ -234,8 +236,12 @@ impl<B: Body> HttpCache<B> {
     /// Puts a complete response where lookups find it.
     ///
     /// A response whose load began before that of the one already there does not replace it.
-    pub(crate) fn publish(&self, exchange: &Exchange<B>, draft: &Draft, entry: Arc<Entry<B>>) {
-        let Some(exact) = exchange.primary() else { return };
+    ///
+    /// # Returns
+    ///
+    /// Whether a response stands there now, this one or a newer; `false` when it is too large for the tier.
+    pub(crate) fn publish(&self, exchange: &Exchange<B>, draft: &Draft, entry: Arc<Entry<B>>) -> bool {
+        let Some(exact) = exchange.primary() else { return false };
         let local = &self.cache.local;
         let _publishing = self.cache.publishing();
         let primary = match (&draft.search, exchange.key_parts()) {
@@ -251,8 +257,8 @@ impl<B: Body> HttpCache<B> {
         let known = match local.get(&primary) {
             Some(Slot::Vary(known)) if known.names() == names => Some(known),
             // What a newer load found the key to vary by, or not to vary, stands.
-            Some(Slot::Vary(other)) if other.latest() > began => return,
-            Some(Slot::Response(present)) if present.began() > began => return,
+            Some(Slot::Vary(other)) if other.latest() > began => return true,
+            Some(Slot::Response(present)) if present.began() > began => return true,
             _ => None,
         };
         let key = if names.is_empty() {
@@ -261,7 +267,7 @@ impl<B: Body> HttpCache<B> {
             let lines = exchange.request().fields.to_vec();
             let variant = self.variant(primary, names, Fields::new(&lines));
             if matches!(local.get(&variant), Some(Slot::Response(present)) if present.began() > began) {
-                return;
+                return true;
             }
             let (record, dropped) = match known {
                 Some(known) => known.with(variant, began),
@@ -274,9 +280,15 @@ impl<B: Body> HttpCache<B> {
             variant
         };
         self.cache.note_retention(&entry.meta);
-        if local.insert(key, Slot::Response(entry)) {
+        let stored = local.insert(key, Slot::Response(entry));
+        if stored {
             self.cache.counters.count_stored();
+            if primary != exact {
+                // Found first, it would hide what was stored now.
+                local.remove(&exact);
+            }
         }
+        stored
     }
 }
 
@@ -285,23 +297,6 @@ pub(crate) fn group_tag(scheme: &[u8], authority: &[u8], group: &str) -> String 
     let origin = String::from_utf8_lossy(authority).to_ascii_lowercase();
     let tag = format!("group {}://{origin} {group}", String::from_utf8_lossy(scheme));
     tags::clip(&tag).to_owned()
-}
-
-/// `Cache-Control` and `Expires` for clients.
-fn client_fields(ttl: Duration, partitioned: bool, now: Timestamp) -> Vec<(&'static str, Vec<u8>)> {
-    let seconds = ttl.as_secs();
-    let directive = match (seconds, partitioned) {
-        (0, _) => "no-cache".to_owned(),
-        (_, true) => format!("private, max-age={seconds}"),
-        (_, false) => format!("max-age={seconds}"),
-    };
-    let expires = now.plus(Duration::from_secs(seconds)).http_date();
-    vec![("cache-control", directive.into_bytes()), ("expires", expires.as_bytes().to_vec())]
-}
-
-/// Whether a field tells clients about freshness: `Cache-Control` or `Expires`.
-pub(crate) fn is_client_freshness(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"cache-control") || name.eq_ignore_ascii_case(b"expires")
 }
 
 /// The lifetime shortened by up to `jitter` of itself; which part follows from key and time.

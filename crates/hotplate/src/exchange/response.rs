@@ -11,6 +11,7 @@ use hotplate_policy::time::Timestamp;
 use hotplate_policy::validation::{self, Precondition};
 
 use crate::entry::{Body, Entry};
+use crate::exchange::client::{ClientTtl, is_client_freshness, is_own_line};
 
 /// How this cache names itself in `Cache-Status` (RFC 9211 §2).
 pub const CACHE_NAME: &str = "hotplate";
@@ -24,6 +25,8 @@ pub struct Response<B> {
     entry: Option<Arc<Entry<B>>>,
     selected: Selected,
     content: Content,
+    /// The stored `Cache-Control` and `Expires` are not for clients.
+    replaces_freshness: bool,
     /// Lines made for this answer alone, after the stored ones.
     made: Vec<(&'static str, Vec<u8>)>,
 }
@@ -97,13 +100,15 @@ impl<B: Body> Response<B> {
             content = Content::Empty;
         }
         let age = meta.age(how.now).as_secs();
+        let client = ClientTtl::of(&entry);
+        made.extend(client.into_iter().flat_map(|client| client.fields(age, how.now)));
         // What the application generated or confirmed for this very request has no age (RFC 9111 §5.1), unless it
         // came with one.
         if how.is_stored || age > 0 {
             made.push(("age", decimal(age)));
         }
         how.write(&mut made);
-        Self { status, entry: Some(entry), selected, content, made }
+        Self { status, entry: Some(entry), selected, content, replaces_freshness: client.is_some(), made }
     }
 
     /// A 304 with the lines of `entry` that belong to one, and these.
@@ -113,6 +118,7 @@ impl<B: Body> Response<B> {
             entry: Some(entry),
             selected: Selected::NotModified,
             content: Content::Empty,
+            replaces_freshness: false,
             made,
         }
     }
@@ -121,7 +127,14 @@ impl<B: Body> Response<B> {
     pub(crate) fn gateway_timeout(how: &Provenance<'_>) -> Self {
         let mut made = vec![("content-length", b"0".to_vec())];
         how.write(&mut made);
-        Self { status: 504, entry: None, selected: Selected::None, content: Content::Empty, made }
+        Self {
+            status: 504,
+            entry: None,
+            selected: Selected::None,
+            content: Content::Empty,
+            replaces_freshness: false,
+            made,
+        }
     }
 
     /// The status code.
@@ -134,7 +147,8 @@ impl<B: Body> Response<B> {
     pub fn fields(&self, mut emit: impl FnMut(&[u8], &[u8])) {
         if let Some(entry) = &self.entry {
             for (name, value) in entry.fields() {
-                if self.selected.takes(name) {
+                let replaced = self.replaces_freshness && is_client_freshness(name);
+                if self.selected.takes(name) && !is_own_line(name) && !replaced {
                     emit(name, value);
                 }
             }

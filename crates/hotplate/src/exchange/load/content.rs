@@ -54,12 +54,15 @@ impl<B: Body> Exchange<B> {
                 draft.make_etag(body.as_slice());
                 let entry = Arc::new(draft.entry(&self.http.cache, self.position, body));
                 let http = Arc::clone(&self.http);
-                http.publish(self, &draft, Arc::clone(&entry));
+                if http.publish(self, &draft, Arc::clone(&entry)) {
+                    self.finish_permit(End::Stored);
+                } else {
+                    self.remember_not_storable(Reason::TooLarge, now);
+                }
                 entry
             }
         };
         self.http.cache.retries.clear(self.origin.key);
-        self.finish_permit(End::Stored);
         match (self.answered, recording.held) {
             (true, _) => ChunkStep::Drop,
             (false, None) => ChunkStep::Send,

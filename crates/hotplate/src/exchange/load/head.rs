@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hotplate_policy::cache_control::Scope;
 use hotplate_policy::cache_status::CacheStatus;
-use hotplate_policy::control::{self, Layers, LocalDirectives};
+use hotplate_policy::control::{self, Layers};
 use hotplate_policy::fields::Fields;
 use hotplate_policy::freshness::StoredMeta;
 use hotplate_policy::profile::Profile;
@@ -19,20 +19,15 @@ use hotplate_policy::validation::{self, Precondition};
 
 use super::{Arrived, Dependency, Edits, Exchange, HeadStep, Purpose, Recording, State, Trouble};
 use crate::entry::{Body, Entry};
-use crate::exchange::publish::{Draft, Selecting, is_client_freshness};
+use crate::exchange::client::is_own_line;
+use crate::exchange::publish::{Draft, Selecting};
 use crate::exchange::request::Lines;
 use crate::exchange::response::{CACHE_NAME, Response};
 use crate::fill::End;
-use crate::log::Standing;
 use crate::rules::{Cookies, Rule};
 
 impl<B: Body> Exchange<B> {
-    pub(super) fn draft(
-        &self,
-        rule: &Rule,
-        directives: &LocalDirectives,
-        arrived: &Arrived<'_>,
-    ) -> Result<Draft, Reason> {
+    pub(super) fn draft(&self, rule: &Rule, arrived: &Arrived<'_>) -> Result<Draft, Reason> {
         let Arrived { status, fields, dependency, now, .. } = *arrived;
         let settings = &self.http.settings;
         let request_lines = self.request.fields.to_vec();
@@ -42,7 +37,7 @@ impl<B: Body> Exchange<B> {
         let layers = Layers {
             profile: settings.profile,
             dependency: dependency.map(|dependency| &dependency.directives),
-            rule: Some(directives),
+            rule: Some(&rule.directives),
             heuristic: settings.profile == Profile::Rfc9111,
         };
         let control = control::resolve(&layers, status, fields, now);
@@ -70,10 +65,11 @@ impl<B: Body> Exchange<B> {
         Ok(Draft::new(self, rule, arrived, meta, &control, selecting, client_ttl))
     }
 
-    pub(super) fn start_recording(&mut self, draft: Draft, status: u16, fields: Fields<'_>) -> HeadStep<B> {
+    pub(super) fn start_recording(&mut self, draft: Draft, arrived: &Arrived<'_>) -> HeadStep<B> {
+        let Arrived { status, fields, now, .. } = *arrived;
         let expected = announced_length(fields).unwrap_or_default();
         let mut edits = self.edits(self.origin.reason, true);
-        draft.add_to(&mut edits);
+        draft.add_to(&mut edits, now);
         let wants_etag = status == 200 && expected.is_some() && !fields.contains("etag");
         let answer = if self.answered { None } else { self.not_modified(&draft) };
         let hold = !self.answered && answer.is_none() && wants_etag && !draft.withholds();
@@ -161,8 +157,7 @@ impl<B: Body> Exchange<B> {
     /// Whether a stale response is at hand that may be served in place of an error, or of no answer at all.
     pub(super) fn has_stale_for(&self, trouble: Trouble, now: Timestamp) -> bool {
         let Some(stale) = &self.origin.stale else { return false };
-        let log = &self.http.cache.log;
-        if log.standing(&stale.footprint, stale.position) == Standing::Invalid {
+        if !self.http.is_usable(stale) {
             return false;
         }
         let lines = self.request.fields.to_vec();
@@ -197,7 +192,7 @@ impl<B: Body> Exchange<B> {
 
     /// A 304 from the application: freshen the stored response and answer with it (RFC 9111 §4.3.4).
     pub(super) fn confirmed(&mut self, stale: &Arc<Entry<B>>, arrived: &Arrived<'_>) -> HeadStep<B> {
-        let Arrived { fields, dependency, now, .. } = *arrived;
+        let Arrived { fields, now, .. } = *arrived;
         if !validation::freshens(stale.etag(), stale.field("last-modified"), fields) {
             // It speaks of another representation: what is stored is of no use, and the client has not got this one.
             self.http.cache.local.remove(&self.origin.key);
@@ -207,19 +202,10 @@ impl<B: Body> Exchange<B> {
         }
         let http = Arc::clone(&self.http);
         let rule = http.settings.rule(self.rule);
-        let stored: Vec<(&[u8], &[u8])> = stale.fields().collect();
-        let mut merged = validation::merge(Fields::new(&stored), fields);
-        let mut directives = rule.directives.clone();
-        if client_ttl(rule, dependency).is_some() {
-            // What is stored was written for clients. Where the application says nothing new, its lifetime stays.
-            merged.retain(|(name, _)| {
-                !is_client_freshness(name) || fields.iter().any(|(told, _)| told == *name)
-            });
-            directives.ttl = directives.ttl.or(Some(stale.meta.lifetime));
-        }
-        let merged = Fields::new(&merged);
-        let merged = Arrived { status: stale.meta.status, fields: merged, ..*arrived };
-        let entry = match self.draft(rule, &directives, &merged) {
+        let stored: Vec<(&[u8], &[u8])> = stale.fields().filter(|(name, _)| !is_own_line(name)).collect();
+        let merged = validation::merge(Fields::new(&stored), fields);
+        let merged = Arrived { status: stale.meta.status, fields: Fields::new(&merged), ..*arrived };
+        let entry = match self.draft(rule, &merged) {
             Ok(mut draft) => {
                 draft.keep_generated_etag(stale.meta.flags);
                 let entry = Arc::new(draft.entry(&http.cache, self.position, stale.body().share()));
