@@ -6,6 +6,9 @@ PYTHON ?= python3
 CARGO ?= cargo
 VENV ?= .venv
 PORT ?= 8000
+# Which parser `make fuzz` tries, and for how long.
+TARGET ?= cache_control
+FUZZ_SECONDS ?= 60
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -18,13 +21,15 @@ BIN := $(VENV)/bin
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# The fuzz crate is a workspace of its own; what it shares with the other is built once.
+FUZZ_ENV := CARGO_TARGET_DIR=$(abspath target)
 RUST_FILES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name 'Cargo.toml')
 # Stamps: the pinned packages are installed; the extension is built from these sources.
 PACKAGES := $(VENV)/.packages
 EXTENSION := $(VENV)/.extension
 
-.PHONY: help demo serve build test test-rust test-python check check-rust check-python bench conformance format lock clean \
-	prerequisites
+.PHONY: help demo serve build test test-rust test-python check check-rust check-python bench bench-policy fuzz conformance format \
+	lock clean prerequisites
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +46,7 @@ test: test-rust test-python ## every test
 
 test-rust: $(PACKAGES)
 	$(CARGO) test --locked --workspace --exclude hotplate-python
+	$(FUZZ_ENV) $(CARGO) test --locked --quiet --manifest-path fuzz/Cargo.toml --test smoke
 
 test-python: $(EXTENSION)
 	$(BIN)/python -m pytest
@@ -50,6 +56,8 @@ check: check-rust check-python ## format, lints, types, documentation; warnings 
 check-rust: $(PACKAGES)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
+	$(FUZZ_ENV) $(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --quiet
 
 check-python: $(EXTENSION)
@@ -60,6 +68,15 @@ check-python: $(EXTENSION)
 
 bench: $(EXTENSION) ## requests/s of a cached response against its limits; results in bench/results/
 	@$(BIN)/python -m bench.http_hits $(BENCH)
+
+bench-policy: prerequisites ## ns and allocations of a policy decision; a run is in bench/results/
+	@$(CARGO) bench --locked --quiet --package hotplate-policy --bench decide
+
+fuzz: prerequisites ## search for bytes that break a parser: make fuzz TARGET=vary FUZZ_SECONDS=60 (fuzz/README.md)
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || { printf 'fuzzing needs cargo-fuzz.\n  Install: cargo install cargo-fuzz\n' >&2; exit 1; }
+	@rustc +nightly --version >/dev/null 2>&1 || { printf 'fuzzing needs a nightly compiler.\n  Install: rustup toolchain install nightly\n' >&2; exit 1; }
+	$(FUZZ_ENV) $(CARGO) run --locked --quiet --manifest-path fuzz/Cargo.toml --example corpus -- fuzz/corpus
+	$(CARGO) +nightly fuzz run --features libfuzzer --target-dir target/fuzz $(TARGET) -- -max_total_time=$(FUZZ_SECONDS) -timeout=5
 
 conformance: $(EXTENSION) ## the public HTTP cache test suite against the middleware; needs Node.js (docs/conformance.md)
 	@$(BIN)/python -m conformance
