@@ -93,15 +93,16 @@ impl CacheCore {
             .chain(prefixes.iter().map(|prefix| Target::Prefix(prefix.as_bytes())))
             .chain(parsed.into_iter().map(Target::Key));
         let mut position = self.cache.position();
+        let now = self.cache.now();
         for target in targets {
-            position = self.cache.invalidate(&target, mode);
+            position = self.cache.invalidate(&target, mode, now);
         }
         Ok(position.as_u64())
     }
 
     /// Invalidates everything and frees its memory.
     fn clear(&self) {
-        self.cache.clear();
+        self.cache.clear(self.cache.now());
     }
 
     /// The numbers, by the names of `hotplate.Stats`.

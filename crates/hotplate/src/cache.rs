@@ -83,9 +83,8 @@ impl<B: Body> Cache<B> {
     /// load, before this is served afterwards (with [`Mode::Soft`]: is fresh afterwards).
     ///
     /// **Cost**: constant; no stored response is touched. **Returns** the record's position.
-    pub fn invalidate(&self, target: &Target<'_>, mode: Mode) -> Position {
+    pub fn invalidate(&self, target: &Target<'_>, mode: Mode, now: Timestamp) -> Position {
         self.counters.count_invalidation();
-        let now = self.now();
         let position = self.log.append(target, mode, now);
         if position.as_u64().is_multiple_of(PRUNE_EVERY) {
             self.log.prune(now, Duration::from_millis(self.retention_millis.load(Ordering::Relaxed)));
@@ -100,8 +99,8 @@ impl<B: Body> Cache<B> {
     }
 
     /// Invalidates everything and frees its memory.
-    pub fn clear(&self) -> Position {
-        let position = self.invalidate(&Target::Everything, Mode::Hard);
+    pub fn clear(&self, now: Timestamp) -> Position {
+        let position = self.invalidate(&Target::Everything, Mode::Hard, now);
         self.local.clear();
         position
     }

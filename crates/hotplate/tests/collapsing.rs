@@ -380,6 +380,18 @@ fn the_error_of_a_request_with_credentials_is_its_own() {
 }
 
 #[test]
+fn after_one_deadline_has_passed_nobody_waits_for_that_load() {
+    let mut world = World::new();
+    let clients = crowd(&mut world, "/a", 2);
+    world.time_out(clients[1]);
+    let next = world.begin(get("/a"));
+    assert_eq!(world.standing(next), Standing::Loading);
+    let load = world.load(next);
+    world.finish_with(load, ok("v1"));
+    assert!(world.get("/a").is_hit(), "the first storable answer ends it");
+}
+
+#[test]
 fn a_client_that_waited_gets_what_it_asked_for() {
     let mut world = World::new();
     let leader = world.begin(get("/a"));

@@ -254,7 +254,7 @@ fn clearing_makes_everything_untrue_and_gives_its_room_back() {
     let mut world = World::new();
     let slow = world.begin(get("/slow"));
     world.get("/a");
-    world.cache.clear();
+    world.cache.clear(world.cache.now());
     assert_eq!((world.stats().entries, world.stats().bytes), (0, 0));
     world.drive(slow);
     assert!(!world.get("/slow").is_hit());

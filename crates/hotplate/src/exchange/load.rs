@@ -55,6 +55,14 @@ pub(crate) struct Arrived<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// How the answer to a load came about.
+#[derive(Clone, Copy)]
+struct Came {
+    /// The application confirmed what was stored.
+    confirmed: bool,
+    stored: bool,
+}
+
 /// What a load came to instead of an answer worth storing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Trouble {
@@ -160,6 +168,8 @@ pub struct Exchange<B: Body> {
     answered: bool,
     /// The application has to run once more, without conditions.
     again: bool,
+    /// It has been counted as failed.
+    failed: bool,
     state: State<B>,
 }
 
@@ -169,6 +179,8 @@ struct Written {
     /// Paths on the request's host, as rules see them.
     paths: Vec<String>,
     tags: Vec<String>,
+    /// When its response began.
+    at: Timestamp,
 }
 
 impl<B: Body> Drop for Exchange<B> {
@@ -200,6 +212,9 @@ enum Purpose {
     /// A server error: kept to its end for those who wait for the same key, never stored.
     Share(u16, Lines),
 }
+
+/// More chunks than this are joined while they are recorded: each takes memory beside its bytes.
+const MOST_CHUNKS: usize = 4096;
 
 /// How the load's request differs from the client's.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -241,6 +256,7 @@ impl<B: Body> Exchange<B> {
             request_time: now,
             answered: false,
             again: false,
+            failed: false,
             state: State::Waiting,
         }
     }
@@ -268,6 +284,7 @@ impl<B: Body> Exchange<B> {
             request_time: asked.now,
             answered: false,
             again: false,
+            failed: false,
             state: State::Waiting,
         }
     }
@@ -332,7 +349,7 @@ impl<B: Body> Exchange<B> {
         now: Timestamp,
     ) -> HeadStep<B> {
         if self.writes && invalidation::invalidates(&self.request.method, status) {
-            self.wrote(fields);
+            self.wrote(fields, now);
         }
         if self.plan == Plan::Pass {
             self.state = State::Passing;
@@ -363,6 +380,9 @@ impl<B: Body> Exchange<B> {
         };
         recording.size += chunk.as_slice().len() as u64;
         recording.chunks.push(chunk);
+        if recording.chunks.len() >= MOST_CHUNKS {
+            recording.chunks = vec![B::join(std::mem::take(&mut recording.chunks))];
+        }
         if recording.size > self.http.settings.max_body {
             return self.give_up(Reason::TooLarge, now);
         }
@@ -423,7 +443,7 @@ impl<B: Body> Exchange<B> {
             State::Passing | State::Discarding => false,
         };
         if self.plan == Plan::Record {
-            self.http.cache.counters.count_load_error();
+            self.count_failure();
         }
         self.finish_write();
         if let Some(permit) = self.permit.take() {
@@ -434,14 +454,21 @@ impl<B: Body> Exchange<B> {
         if self.answered { None } else { answer }
     }
 
+    /// Counts the load as failed, once.
+    fn count_failure(&mut self) {
+        if !std::mem::replace(&mut self.failed, true) {
+            self.http.cache.counters.count_load_error();
+        }
+    }
+
     /// The client's answer from what was just loaded or confirmed.
-    fn answer_from(&self, entry: Arc<Entry<B>>, now: Timestamp, validated: bool) -> Response<B> {
+    fn answer_from(&self, entry: Arc<Entry<B>>, now: Timestamp, came: Came) -> Response<B> {
         let lines = self.request.fields.to_vec();
         let head = RequestHead::new(&self.request.method, Fields::new(&lines));
         let status = CacheStatus {
-            forward_status: (validated && self.origin.forward == Forward::Stale).then_some(304),
+            forward_status: (came.confirmed && self.origin.forward == Forward::Stale).then_some(304),
             ttl_seconds: Some(entry.meta.ttl_millis(now).div_euclid(1000)),
-            stored: true,
+            stored: came.stored,
             ..CacheStatus::forwarded(CACHE_NAME, self.origin.forward)
         };
         let how = self.http.provenance(status, "MISS", false, now);
@@ -472,6 +499,7 @@ impl<B: Body> Exchange<B> {
     fn remember_not_storable(&mut self, reason: Reason, now: Timestamp) {
         self.http.cache.counters.count_not_stored(reason);
         if self.permit.is_some() {
+            let _publishing = self.http.cache.publishing();
             let local = &self.http.cache.local;
             let began = Began { position: self.position, request_time: self.request_time };
             let keep = match local.get(&self.origin.key) {
@@ -495,7 +523,7 @@ impl<B: Body> Exchange<B> {
 
     /// A write went through: its URI, the paths of the same origin it names (RFC 9111 §4.4) and the groups it names
     /// (RFC 9875 §3) are no longer true. They are named again when the application is done with it.
-    fn wrote(&mut self, fields: Fields<'_>) {
+    fn wrote(&mut self, fields: Fields<'_>, at: Timestamp) {
         let request = &self.request;
         let further =
             invalidation::further_targets(&request.scheme, &request.authority, &request.raw_path, fields);
@@ -503,7 +531,7 @@ impl<B: Body> Exchange<B> {
         paths.push(request.path.to_string());
         let groups = groups::invalidated_groups(fields, false);
         let tags = groups.iter().map(|group| group_tag(&request.scheme, &request.authority, group)).collect();
-        let written = Written { paths, tags };
+        let written = Written { paths, tags, at };
         self.invalidate(&written);
         self.written = Some(written);
     }
@@ -519,10 +547,10 @@ impl<B: Body> Exchange<B> {
         let authority = &self.request.authority;
         for path in &written.paths {
             let target = Target::Uri { authority, path: path.as_bytes() };
-            self.http.cache.invalidate(&target, Mode::Hard);
+            self.http.cache.invalidate(&target, Mode::Hard, written.at);
         }
         for tag in &written.tags {
-            self.http.cache.invalidate(&Target::Tag(tag), Mode::Hard);
+            self.http.cache.invalidate(&Target::Tag(tag), Mode::Hard, written.at);
         }
     }
 

@@ -197,8 +197,20 @@ impl<B: Body> HttpCache<B> {
         match &round.end {
             Some(End::Failed(failure)) => self.after_failure(&asked, failure),
             Some(End::NotStorable) => self.alone(&asked, Origin::miss(Reason::HitForMiss, key)),
-            _ if round.timed_out => self.alone(&asked, Origin::miss(Reason::WaitTimeout, key)),
+            _ if round.timed_out => {
+                self.give_up_waiting(&asked);
+                self.alone(&asked, Origin::miss(Reason::WaitTimeout, key))
+            }
             _ => self.find_and_decide(&asked),
+        }
+    }
+
+    /// A load that outlasted the deadline of one request would outlast that of the next: nobody waits for it again.
+    fn give_up_waiting(&self, asked: &Asked<'_>) {
+        let _publishing = self.cache.publishing();
+        if self.cache.local.get(&asked.key).is_none() {
+            let until = asked.now.plus(self.settings.hit_for_miss);
+            self.cache.local.insert(asked.key, Slot::HitForMiss { until });
         }
     }
 

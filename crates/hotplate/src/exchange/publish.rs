@@ -233,6 +233,15 @@ impl Draft {
 }
 
 impl<B: Body> HttpCache<B> {
+    /// Takes away a stored response that is of no further use, unless another one stands in its place by now.
+    pub(crate) fn forget(&self, key: &Key, entry: &Arc<Entry<B>>) {
+        let _publishing = self.cache.publishing();
+        if matches!(self.cache.local.get(key), Some(Slot::Response(present)) if Arc::ptr_eq(&present, entry))
+        {
+            self.cache.local.remove(key);
+        }
+    }
+
     /// Puts a complete response where lookups find it.
     ///
     /// A response whose load began before that of the one already there does not replace it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hotplate_policy::cache_status::CacheStatus;
 use hotplate_policy::range::{self, RangeRequest};
 use hotplate_policy::request::RequestHead;
-use hotplate_policy::time::Timestamp;
+use hotplate_policy::time::{DeltaSeconds, Timestamp};
 use hotplate_policy::validation::{self, Precondition};
 
 use crate::entry::{Body, Entry};
@@ -99,7 +99,8 @@ impl<B: Body> Response<B> {
         if request.is_head() {
             content = Content::Empty;
         }
-        let age = meta.age(how.now).as_secs();
+        // RFC 9111 §1.2.2: no number of seconds exceeds this one.
+        let age = meta.age(how.now).as_secs().min(DeltaSeconds::MAX.as_secs().into());
         let client = ClientTtl::of(&entry);
         made.extend(client.into_iter().flat_map(|client| client.fields(age, how.now)));
         // What the application generated or confirmed for this very request has no age (RFC 9111 §5.1), unless it

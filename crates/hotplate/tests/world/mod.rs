@@ -188,7 +188,7 @@ impl World {
 
     /// Invalidates.
     pub fn invalidate(&mut self, target: &Target<'_>, mode: Mode) -> Position {
-        let position = self.cache.invalidate(target, mode);
+        let position = self.cache.invalidate(target, mode, self.clock.now());
         self.check();
         position
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hotplate_policy::reason::Reason;
 use hotplate_policy::time::Timestamp;
 
-use super::{ChunkStep, Edits, Exchange, Purpose, State};
+use super::{Came, ChunkStep, Edits, Exchange, Purpose, State};
 use crate::cache::Failure;
 use crate::entry::Body;
 use crate::exchange::publish::Draft;
@@ -43,7 +43,7 @@ impl<B: Body> Exchange<B> {
             return ChunkStep::Send;
         };
         let body = B::join(recording.chunks);
-        let entry = match recording.purpose {
+        let (entry, stored) = match recording.purpose {
             Purpose::Share(status, lines) => {
                 let entry =
                     Draft::unstored(self, status, &lines, now).entry(&self.http.cache, self.position, body);
@@ -54,12 +54,13 @@ impl<B: Body> Exchange<B> {
                 draft.make_etag(body.as_slice());
                 let entry = Arc::new(draft.entry(&self.http.cache, self.position, body));
                 let http = Arc::clone(&self.http);
-                if http.publish(self, &draft, Arc::clone(&entry)) {
+                let stored = http.publish(self, &draft, Arc::clone(&entry));
+                if stored {
                     self.finish_permit(End::Stored);
                 } else {
                     self.remember_not_storable(Reason::TooLarge, now);
                 }
-                entry
+                (entry, stored)
             }
         };
         self.http.cache.retries.clear(self.origin.key);
@@ -68,7 +69,7 @@ impl<B: Body> Exchange<B> {
             (false, None) => ChunkStep::Send,
             (false, Some(_)) => {
                 self.answered = true;
-                ChunkStep::Answer(self.answer_from(entry, now, false))
+                ChunkStep::Answer(self.answer_from(entry, now, Came { confirmed: false, stored }))
             }
         }
     }

@@ -17,7 +17,7 @@ use hotplate_policy::storing::{self, StoreFacts};
 use hotplate_policy::time::Timestamp;
 use hotplate_policy::validation::{self, Precondition};
 
-use super::{Arrived, Dependency, Edits, Exchange, HeadStep, Purpose, Recording, State, Trouble};
+use super::{Arrived, Came, Dependency, Edits, Exchange, HeadStep, Purpose, Recording, State, Trouble};
 use crate::entry::{Body, Entry};
 use crate::exchange::client::is_own_line;
 use crate::exchange::publish::{Draft, Selecting};
@@ -106,13 +106,13 @@ impl<B: Body> Exchange<B> {
             return None;
         }
         let entry = Arc::new(draft.entry(&self.http.cache, self.position, B::join(Vec::new())));
-        Some(self.answer_from(entry, meta.response_time, true))
+        Some(self.answer_from(entry, meta.response_time, Came { confirmed: false, stored: true }))
     }
 
     /// A server error that is not stored: those who wait for the same key get it too, unless it is for one alone.
     pub(super) fn server_error(&mut self, arrived: &Arrived<'_>) -> HeadStep<B> {
         let Arrived { status, fields, now, .. } = *arrived;
-        self.http.cache.counters.count_load_error();
+        self.count_failure();
         let answer = self.stale_for(Trouble::ServerError, now);
         let rule = self.http.settings.rule(self.rule);
         let varies = fields.contains("vary") || !rule.vary.is_empty();
@@ -195,7 +195,7 @@ impl<B: Body> Exchange<B> {
         let Arrived { fields, now, .. } = *arrived;
         if !validation::freshens(stale.etag(), stale.field("last-modified"), fields) {
             // It speaks of another representation: what is stored is of no use, and the client has not got this one.
-            self.http.cache.local.remove(&self.origin.key);
+            self.http.forget(&self.origin.key, stale);
             self.again = true;
             self.state = State::Discarding;
             return HeadStep::Discard;
@@ -205,17 +205,18 @@ impl<B: Body> Exchange<B> {
         let stored: Vec<(&[u8], &[u8])> = stale.fields().filter(|(name, _)| !is_own_line(name)).collect();
         let merged = validation::merge(Fields::new(&stored), fields);
         let merged = Arrived { status: stale.meta.status, fields: Fields::new(&merged), ..*arrived };
-        let entry = match self.draft(rule, &merged) {
+        let (entry, stored) = match self.draft(rule, &merged) {
             Ok(mut draft) => {
                 draft.keep_generated_etag(stale.meta.flags);
                 let entry = Arc::new(draft.entry(&http.cache, self.position, stale.body().share()));
-                http.publish(self, &draft, Arc::clone(&entry));
-                entry
+                let stored = http.publish(self, &draft, Arc::clone(&entry));
+                (entry, stored)
             }
-            Err(_) => {
-                http.cache.local.remove(&self.origin.key);
+            Err(reason) => {
+                http.cache.counters.count_not_stored(reason);
+                http.forget(&self.origin.key, stale);
                 let draft = Draft::unstored(self, stale.meta.status, &Lines::stored(merged.fields), now);
-                Arc::new(draft.entry(&http.cache, self.position, stale.body().share()))
+                (Arc::new(draft.entry(&http.cache, self.position, stale.body().share())), false)
             }
         };
         if !self.answered {
@@ -228,7 +229,7 @@ impl<B: Body> Exchange<B> {
             return HeadStep::Send(Edits::default());
         }
         self.answered = true;
-        HeadStep::Answer(self.answer_from(entry, now, true))
+        HeadStep::Answer(self.answer_from(entry, now, Came { confirmed: true, stored }))
     }
 
     pub(super) fn not_stored(&mut self, reason: Reason, arrived: &Arrived<'_>) -> HeadStep<B> {
