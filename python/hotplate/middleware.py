@@ -100,7 +100,7 @@ class CacheMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers the request from the cache, or runs the application. Lifespan and WebSocket pass untouched."""
-        if scope["type"] != "http" or self._is_inside(scope):
+        if scope["type"] != "http" or ("hotplate" in scope and self._is_inside(scope)):
             await self.app(scope, receive, send)
             return
         try:
@@ -118,7 +118,7 @@ class CacheMiddleware:
 
     def _is_inside(self, scope: Scope) -> bool:
         """Whether a middleware of the same cache stands outside: what it loads must not wait for itself."""
-        exchange = scope.get("hotplate")
+        exchange = scope["hotplate"]
         return isinstance(exchange, Exchange) and exchange.cache is self.cache
 
     async def _conduct(self, step: Step, scope: Scope, receive: Receive, send: Send) -> None:

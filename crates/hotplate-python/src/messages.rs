@@ -4,6 +4,7 @@ use hotplate::entry::Body;
 use hotplate::exchange::{Content, Edits, Response};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::body::PyBody;
@@ -59,5 +60,32 @@ pub(crate) fn edited<'py>(start: &Bound<'py, PyDict>, edits: &Edits) -> PyResult
 
 fn append(headers: &Bound<'_, PyList>, name: &[u8], value: &[u8]) -> PyResult<()> {
     let py = headers.py();
-    headers.append((PyBytes::new(py, name), PyBytes::new(py, value)))
+    headers.append((name_object(py, name), PyBytes::new(py, value)))
+}
+
+/// The names nearly every answer has, made once: a hit makes one object less for each.
+const KNOWN: [&[u8]; 12] = [
+    b"age",
+    b"etag",
+    b"vary",
+    b"link",
+    b"expires",
+    b"x-cache",
+    b"cache-status",
+    b"content-type",
+    b"cache-control",
+    b"last-modified",
+    b"content-length",
+    b"content-encoding",
+];
+
+fn name_object<'py>(py: Python<'py>, name: &[u8]) -> Bound<'py, PyBytes> {
+    static OBJECTS: PyOnceLock<Vec<Py<PyBytes>>> = PyOnceLock::new();
+    let Some(place) = KNOWN.iter().position(|known| *known == name) else { return PyBytes::new(py, name) };
+    let objects =
+        OBJECTS.get_or_init(py, || KNOWN.iter().map(|known| PyBytes::new(py, known).unbind()).collect());
+    match objects.get(place) {
+        Some(object) => object.bind(py).clone(),
+        None => PyBytes::new(py, name),
+    }
 }
