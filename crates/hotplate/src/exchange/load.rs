@@ -463,8 +463,6 @@ impl<B: Body> Exchange<B> {
 
     /// The client's answer from what was just loaded or confirmed.
     fn answer_from(&self, entry: Arc<Entry<B>>, now: Timestamp, came: Came) -> Response<B> {
-        let lines = self.request.fields.to_vec();
-        let head = RequestHead::new(&self.request.method, Fields::new(&lines));
         let status = CacheStatus {
             forward_status: (came.confirmed && self.origin.forward == Forward::Stale).then_some(304),
             ttl_seconds: Some(entry.meta.ttl_millis(now).div_euclid(1000)),
@@ -472,7 +470,7 @@ impl<B: Body> Exchange<B> {
             ..CacheStatus::forwarded(CACHE_NAME, self.origin.forward)
         };
         let how = self.http.provenance(status, "MISS", false, now);
-        Response::from_entry(entry, &head, &how)
+        self.request.with_head(|head| Response::from_entry(entry, head, &how))
     }
 
     fn edits(&self, reason: Reason, stored: bool) -> Edits {

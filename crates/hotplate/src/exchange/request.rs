@@ -1,6 +1,7 @@
 //! The request as the engine takes it: borrowed for a lookup, owned for the length of a load.
 
 use hotplate_policy::fields::{Connection, Fields};
+use hotplate_policy::request::RequestHead;
 
 use crate::key::percent_decode;
 
@@ -57,6 +58,12 @@ pub(crate) struct OwnedRequest {
 }
 
 impl OwnedRequest {
+    /// Gives `read` the head as policy takes it.
+    pub(crate) fn with_head<R>(&self, read: impl FnOnce(&RequestHead<'_>) -> R) -> R {
+        let lines = self.fields.to_vec();
+        read(&RequestHead::new(&self.method, Fields::new(&lines)))
+    }
+
     /// A raw path of the same origin as rules see it: percent-decoded, without the prefix the application is
     /// mounted under.
     pub(crate) fn relative(&self, raw_path: &[u8]) -> String {

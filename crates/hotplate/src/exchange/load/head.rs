@@ -93,16 +93,12 @@ impl<B: Body> Exchange<B> {
     /// A 304 for a client that has this representation already, where the application's own validators tell
     /// so before the body has come.
     pub(super) fn not_modified(&self, draft: &Draft) -> Option<Response<B>> {
-        let lines = self.request.fields.to_vec();
-        let head = RequestHead::new(&self.request.method, Fields::new(&lines));
-        if !head.is_conditional() {
-            return None;
-        }
         let meta = draft.meta();
-        let etag = draft.field("etag");
-        if validation::evaluate(&head, etag, meta.last_modified, meta.date, meta.status)
-            != Precondition::NotModified
-        {
+        let met = self.request.with_head(|head| {
+            let etag = draft.field("etag");
+            validation::evaluate(head, etag, meta.last_modified, meta.date, meta.status)
+        });
+        if met != Precondition::NotModified {
             return None;
         }
         let entry = Arc::new(draft.entry(&self.http.cache, self.position, B::join(Vec::new())));
@@ -147,11 +143,11 @@ impl<B: Body> Exchange<B> {
 
     /// Whether the request has credentials that make its answer its own.
     fn has_credentials(&self, rule: &Rule) -> bool {
-        let lines = self.request.fields.to_vec();
-        let head = RequestHead::new(&self.request.method, Fields::new(&lines));
-        let cookies_ignored = rule.cookies != Cookies::Guard;
-        storing::request_guard(self.http.settings.profile, &head, self.is_partitioned(), cookies_ignored)
-            .is_some()
+        let (profile, cookies_ignored) = (self.http.settings.profile, rule.cookies != Cookies::Guard);
+        let guard = |head: &RequestHead<'_>| {
+            storing::request_guard(profile, head, self.is_partitioned(), cookies_ignored)
+        };
+        self.request.with_head(guard).is_some()
     }
 
     /// Whether a stale response is at hand that may be served in place of an error, or of no answer at all.
@@ -160,12 +156,12 @@ impl<B: Body> Exchange<B> {
         if !self.http.is_usable(stale) {
             return false;
         }
-        let lines = self.request.fields.to_vec();
-        let head = RequestHead::new(&self.request.method, Fields::new(&lines));
         let honor = self.http.settings.honor_request_directives;
         let by_letter = trouble == Trouble::NoAnswer && self.http.settings.profile == Profile::Rfc9111;
-        reuse::may_serve_on_error(&head, honor, &stale.meta, now)
-            || (by_letter && reuse::may_serve_disconnected(&head, honor, &stale.meta))
+        self.request.with_head(|head| {
+            reuse::may_serve_on_error(head, honor, &stale.meta, now)
+                || (by_letter && reuse::may_serve_disconnected(head, honor, &stale.meta))
+        })
     }
 
     /// The stale response, if errors may be answered with it; notes when the key may be tried again.
@@ -174,8 +170,6 @@ impl<B: Body> Exchange<B> {
             return None;
         }
         let stale = self.origin.stale.clone()?;
-        let lines = self.request.fields.to_vec();
-        let head = RequestHead::new(&self.request.method, Fields::new(&lines));
         self.http.cache.retries.note(self.origin.key, now, self.http.settings.retry_after);
         if self.answered {
             return None;
@@ -187,7 +181,7 @@ impl<B: Body> Exchange<B> {
             ..CacheStatus::forwarded(CACHE_NAME, self.origin.forward)
         };
         let how = self.http.provenance(status, "STALE", true, now);
-        Some(Response::from_entry(stale, &head, &how))
+        Some(self.request.with_head(|head| Response::from_entry(stale, head, &how)))
     }
 
     /// A 304 from the application: freshen the stored response and answer with it (RFC 9111 §4.3.4).
@@ -248,15 +242,13 @@ impl<B: Body> Exchange<B> {
     /// A 304 for a client whose condition the load did not carry, where the application's own validators meet it.
     fn unstored_not_modified(&self, arrived: &Arrived<'_>, edits: &Edits) -> Option<Response<B>> {
         let Arrived { status, fields, now, .. } = *arrived;
-        let lines = self.request.fields.to_vec();
-        let head = RequestHead::new(&self.request.method, Fields::new(&lines));
         let last_modified = fields.first("last-modified").and_then(Timestamp::parse_http_date);
         let etag = fields.first("etag");
-        if !head.is_conditional() || (etag.is_none() && last_modified.is_none()) {
+        if etag.is_none() && last_modified.is_none() {
             return None;
         }
-        let met = validation::evaluate(&head, etag, last_modified, now, status) == Precondition::NotModified;
-        met.then(|| {
+        let met = self.request.with_head(|head| validation::evaluate(head, etag, last_modified, now, status));
+        (met == Precondition::NotModified).then(|| {
             let draft = Draft::unstored(self, status, &Lines::stored(fields), now);
             let entry = draft.entry(&self.http.cache, self.position, B::join(Vec::new()));
             Response::not_modified(Arc::new(entry), edits.append.clone())
