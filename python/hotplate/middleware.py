@@ -22,6 +22,8 @@ __all__ = ["CacheMiddleware"]
 _OF_THE_LOAD = frozenset({"headers", "method", "extensions", "hotplate"})
 """What of a load's scope is its own."""
 
+_FAULT = "a request could not be looked up and is forwarded"
+
 logger = logging.getLogger("hotplate")
 
 
@@ -107,7 +109,7 @@ class CacheMiddleware:
             found = self._lookup(scope)
         except Exception:
             # A fault of the cache is not a fault of the service.
-            logger.exception("a request could not be looked up and is forwarded")
+            logger.exception(_FAULT)
             await self.app(scope, receive, send)
             return
         if isinstance(found, tuple):
@@ -127,18 +129,24 @@ class CacheMiddleware:
         while True:
             if step.kind == "wait":
                 await _wait(step, self._http.wait_seconds)
-                found = self._http.lookup(scope, body, step)
             elif step.kind == "need-body":
                 body, early = await _read_body(receive, step.limit)
                 receive = _replay(early, receive)
-                found = self._http.lookup(scope, body, step)
             else:
                 break
+            try:
+                found = self._lookup(scope, body, step)
+            except Exception:
+                logger.exception(_FAULT)
+                await self.app(scope, receive, send)
+                return
             if isinstance(found, tuple):
                 await send(found[0])
                 await send(found[1])
                 return
             step = found
+        if step.kind == "raised":
+            raise step.error
         exchange = step.exchange
         if step.kind == "forward":
             scope["hotplate"] = exchange

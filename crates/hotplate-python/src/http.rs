@@ -60,8 +60,7 @@ impl HttpCache {
     /// Looks a request up.
     ///
     /// `body`: the request's body, after a step asked for it. `previous`: the step this lookup follows.
-    /// Returns the two messages of an answer as a tuple, or a `Step`. Raises what a load raised that this
-    /// request waited for.
+    /// Returns the two messages of an answer as a tuple, or a `Step`.
     #[pyo3(signature = (scope, body = None, previous = None))]
     fn lookup<'py>(
         &self,
@@ -99,7 +98,10 @@ impl HttpCache {
         let mut step = Step::new("forward", round.waits, round.since.unwrap_or(now));
         match found {
             Lookup::Serve(response) => return Ok(messages::answer(py, &response)?.into_any()),
-            Lookup::Raised(error) => return Err(raised(py, &error)),
+            Lookup::Raised(error) => {
+                step.kind = "raised";
+                step.error = Some(raised(py, &error));
+            }
             Lookup::ServeAndRefresh(response, exchange) => {
                 step.kind = "stale";
                 step.messages = Some(messages::answer(py, &response)?.unbind());

@@ -24,6 +24,7 @@ use crate::exchange::Exchange;
 /// | `load` | run it on a task of its own | `exchange` |
 /// | `stale` | send `messages`, then load | `exchange`, `messages` |
 /// | `wait` | subscribe, wait, look up again with this step | |
+/// | `raised` | raise `error`: the load this request waited for raised it | `error` |
 /// | `need-body` | read at most `limit` bytes of body, look up again with it and this step | `limit` |
 #[pyclass(frozen, module = "hotplate._core")]
 pub(crate) struct Step {
@@ -31,6 +32,7 @@ pub(crate) struct Step {
     pub(crate) kind: &'static str,
     pub(crate) exchange: Option<Py<Exchange>>,
     pub(crate) messages: Option<Py<PyTuple>>,
+    pub(crate) error: Option<PyErr>,
     #[pyo3(get)]
     pub(crate) limit: usize,
     pub(crate) ticket: Mutex<Option<Ticket<Failure<PyBody>>>>,
@@ -41,7 +43,16 @@ pub(crate) struct Step {
 
 impl Step {
     pub(crate) fn new(kind: &'static str, waits: u8, since: Timestamp) -> Self {
-        Self { kind, exchange: None, messages: None, limit: 0, ticket: Mutex::new(None), waits, since }
+        Self {
+            kind,
+            exchange: None,
+            messages: None,
+            error: None,
+            limit: 0,
+            ticket: Mutex::new(None),
+            waits,
+            since,
+        }
     }
 
     /// How the load waited for ended, or `None` while it has not.
@@ -65,6 +76,14 @@ impl Step {
         match &self.messages {
             Some(messages) => Ok(messages.clone_ref(py)),
             None => Err(pyo3::exceptions::PyAttributeError::new_err("this step has no messages")),
+        }
+    }
+
+    #[getter]
+    fn error(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match &self.error {
+            Some(error) => Ok(error.value(py).clone().into_any().unbind()),
+            None => Err(pyo3::exceptions::PyAttributeError::new_err("this step has no error")),
         }
     }
 
