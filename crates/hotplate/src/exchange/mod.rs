@@ -12,8 +12,9 @@
 //!        ──► Forward(exchange)  run the application for this client alone
 //!        ──► Load(exchange)     this caller holds the permit: run the application on a task of its own
 //!        ──► Wait(ticket)       somebody else holds it: wait, then ask again
+//!        ──► Raised(error)      the load this request waited for raised: so does this request
 //!
-//! exchange: head ─► Send | Hold | Answer      chunk ─► Send | SendHead | Answer | Drop
+//! exchange: head ─► Send | Hold | Answer | Discard      chunk ─► Send | SendHead | Answer | Drop
 //! ```
 //!
 //! # Scope
