@@ -380,6 +380,18 @@ fn the_error_of_a_request_with_credentials_is_its_own() {
 }
 
 #[test]
+fn a_confirmation_that_forbids_storing_lets_those_who_wait_go_at_once() {
+    let mut world = World::new();
+    world.script(ok("v1").etag("\"e\"")).get("/a");
+    world.advance_seconds(31);
+    let clients = crowd(&mut world, "/a", 4);
+    let load = world.load(clients[0]);
+    world.finish_with(load, status(304).etag("\"e\"").cache_control("no-store"));
+    let standings: Vec<Standing> = clients[1..].iter().map(|client| world.standing(*client)).collect();
+    assert_eq!(standings, [Standing::Loading; 3]);
+}
+
+#[test]
 fn after_one_deadline_has_passed_nobody_waits_for_that_load() {
     let mut world = World::new();
     let clients = crowd(&mut world, "/a", 2);

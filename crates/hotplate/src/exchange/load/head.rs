@@ -217,7 +217,7 @@ impl<B: Body> Exchange<B> {
             http.cache.counters.count_validated();
         }
         http.cache.retries.clear(self.origin.key);
-        self.finish_permit(End::Stored);
+        self.finish_permit(if stored { End::Stored } else { End::NotStorable });
         self.state = State::Passing;
         if self.answered {
             return HeadStep::Send(Edits::default());
