@@ -6,6 +6,8 @@ PYTHON ?= python3
 CARGO ?= cargo
 VENV ?= .venv
 PORT ?= 8000
+# The server that the tests start: redis-server, or the path of one that speaks the same (Valkey's).
+REDIS_SERVER ?= redis-server
 # Which parser `make fuzz` tries, and for how long.
 TARGET ?= cache_control
 FUZZ_SECONDS ?= 60
@@ -20,6 +22,7 @@ BIN := $(VENV)/bin
 # The interpreter pyo3 builds for, said once so that no two targets disagree and rebuild each other's work.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export REDIS_SERVER
 
 # The fuzz crate is a workspace of its own; what it shares with the other is built once.
 FUZZ_ENV := CARGO_TARGET_DIR=$(abspath target)
@@ -29,7 +32,7 @@ PACKAGES := $(VENV)/.packages
 EXTENSION := $(VENV)/.extension
 
 .PHONY: help demo serve build test test-rust test-python check check-rust check-python bench bench-policy fuzz conformance format \
-	lock clean prerequisites
+	lock clean prerequisites redis-server
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,11 +47,11 @@ build: $(EXTENSION) ## build the extension in place; .venv imports the package f
 
 test: test-rust test-python ## every test
 
-test-rust: $(PACKAGES)
+test-rust: $(PACKAGES) | redis-server
 	$(CARGO) test --locked --workspace --exclude hotplate-python
 	$(FUZZ_ENV) $(CARGO) test --locked --quiet --manifest-path fuzz/Cargo.toml --test smoke
 
-test-python: $(EXTENSION)
+test-python: $(EXTENSION) | redis-server
 	$(BIN)/python -m pytest
 
 check: check-rust check-python ## format, lints, types, documentation; warnings are errors
@@ -117,3 +120,16 @@ prerequisites:
 		|| missing 'Python 3.10 or later (as $(PYTHON); name another with PYTHON=…)' 'apt-get install python3   (macOS: brew install python)'; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 		|| missing 'the venv module of $(PYTHON)' 'apt-get install python3-venv'
+
+# The tests start servers of their own, on ports of their own: a service that the package starts on 6379 does not matter.
+redis-server:
+	@missing() { printf 'the tests need %s.\n  Install: apt-get install redis-server   (macOS: brew install redis)\n' "$$1" >&2; exit 1; }; \
+	root=; test "$$(id -u)" = 0 || root='sudo -n'; \
+	if test '$(REDIS_SERVER)' = redis-server && ! command -v redis-server >/dev/null && $$root apt-get --version >/dev/null 2>&1; then \
+		printf 'installing redis-server, which the tests start\n'; \
+		$$root env DEBIAN_FRONTEND=noninteractive bash -c \
+			'apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server' >/dev/null || true; \
+	fi; \
+	command -v '$(REDIS_SERVER)' >/dev/null || missing 'redis-server 7.0 or later ($(REDIS_SERVER) is not on the PATH)'; \
+	version=$$('$(REDIS_SERVER)' --version | sed -n 's/.* v=\([0-9.]*\) .*/\1/p') || true; \
+	awk -v found="$$version" 'BEGIN { exit !(found + 0 >= 7) }' || missing "redis-server 7.0 or later (found $${version:-something else})"

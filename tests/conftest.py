@@ -1,10 +1,13 @@
 """Fixtures every test may use."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from hotplate import Cache
 from hotplate.testing import ManualClock
 from tests.driver import START, Site
+from tests.redis_servers import Cluster, RedisServer, Sentinel
 
 
 @pytest.fixture
@@ -21,3 +24,38 @@ def cache(clock: ManualClock) -> Cache:
 def site() -> Site:
     """An origin that says nothing about caching, behind a middleware with a ttl of 60 seconds."""
     return Site()
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis of this test's own, to kill, to pause, to configure."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _redis_of_the_run() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(_redis_of_the_run: RedisServer) -> RedisServer:
+    """An empty Redis, one for all tests that send it commands only: its process and settings stay as they are."""
+    _redis_of_the_run.command("FLUSHALL")
+    _redis_of_the_run.command("SCRIPT", "FLUSH")
+    return _redis_of_the_run
+
+
+@pytest.fixture
+def sentinel() -> Iterator[Sentinel]:
+    """A master, its replica and a sentinel, of this test's own."""
+    with Sentinel() as watched:
+        yield watched
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A cluster of three masters, of this test's own."""
+    with Cluster() as nodes:
+        yield nodes

@@ -23,6 +23,7 @@ pub mod input;
 pub mod key;
 pub mod pattern;
 pub mod ranges;
+pub mod sealed;
 pub mod structured_fields;
 pub mod vary;
 
@@ -45,4 +46,4 @@ macro_rules! targets {
     };
 }
 
-targets! { cache_control conditions dates duration entry freshness key pattern ranges structured_fields vary }
+targets! { cache_control conditions dates duration entry freshness key pattern ranges sealed structured_fields vary }

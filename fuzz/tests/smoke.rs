@@ -142,7 +142,7 @@ macro_rules! smoke {
     };
 }
 
-smoke! { cache_control conditions dates duration entry freshness key pattern ranges structured_fields vary }
+smoke! { cache_control conditions dates duration entry freshness key pattern ranges sealed structured_fields vary }
 
 #[test]
 fn every_target_is_run_here_and_has_its_binary() {

@@ -2,14 +2,38 @@
 
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, final
+from typing import Any, Literal, final
 
 from hotplate.asgi import Message, Scope
 from hotplate.cache import Cache
 from hotplate.headers import RequestHead
 from hotplate.rules import Duration, Partition, Rule
 
-__all__ = ["CacheCore", "Exchange", "HttpCache", "ManualClock", "PolicyCore", "Step"]
+__all__ = [
+    "Bridge",
+    "CacheCore",
+    "Exchange",
+    "HttpCache",
+    "ManualClock",
+    "PolicyCore",
+    "Step",
+    "after_fork",
+    "before_fork",
+]
+
+def before_fork() -> None:
+    """To be called right before a fork, by the thread that forks."""
+
+def after_fork(is_child: bool) -> None:
+    """To be called right after a fork, in both processes."""
+
+@final
+class Bridge:
+    """One for each event loop. ``loop.add_reader(bridge.fileno(), bridge.drain)`` connects it."""
+
+    def __new__(cls) -> Bridge: ...
+    def fileno(self) -> int: ...
+    def drain(self) -> None: ...
 
 @final
 class ManualClock:
@@ -23,11 +47,42 @@ class ManualClock:
 class CacheCore:
     """The engine behind ``hotplate.Cache``."""
 
-    def __new__(cls, *, max_bytes: int | str, clock: ManualClock | None = None) -> CacheCore: ...
+    def __new__(
+        cls,
+        *,
+        max_bytes: int | str,
+        clock: ManualClock | None = None,
+        url: str | None = None,
+        local: bool = True,
+        **settings: object,
+    ) -> CacheCore: ...
+    def start(self) -> None: ...
+    def after_fork(self) -> None: ...
     def invalidate(
-        self, tags: Sequence[str], paths: Sequence[str], prefixes: Sequence[str], keys: Sequence[str], soft: bool
-    ) -> int: ...
+        self,
+        tags: Sequence[str],
+        paths: Sequence[str],
+        prefixes: Sequence[str],
+        keys: Sequence[str],
+        soft: bool,
+        bridge: Bridge | None = None,
+        future: Future[int | None] | None = None,
+    ) -> int | None: ...
     def clear(self) -> None: ...
+    def get(
+        self, name: str, bridge: Bridge | None = None, future: Future[bytes | None] | None = None
+    ) -> bytes | Literal[False] | None: ...
+    def set(
+        self,
+        name: str,
+        value: bytes,
+        ttl: Duration,
+        tags: Sequence[str],
+        bridge: Bridge | None = None,
+        future: Future[bool] | None = None,
+    ) -> bool: ...
+    def delete(self, name: str, bridge: Bridge | None = None, future: Future[bool] | None = None) -> bool: ...
+    def shared_stats(self) -> dict[str, Any] | None: ...
     def stats(self) -> dict[str, Any]: ...
 
 @final
@@ -80,6 +135,8 @@ class Step:
     def error(self) -> Exception: ...
     @property
     def limit(self) -> int: ...
+    def start(self, bridge: Bridge, future: Future[None]) -> bool: ...
+    def is_mine(self) -> bool: ...
     def subscribe(
         self, event_loop: AbstractEventLoop, resolve: Callable[[Future[None]], None], future: Future[None]
     ) -> bool: ...

@@ -16,8 +16,9 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from hotplate._core import Exchange
+from hotplate._core import Exchange, Step
 from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
+from hotplate.bridges import bridge_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -46,10 +47,16 @@ class Loads:
 
         From Python 3.12 on the task starts at once, so that a handler which never waits costs no turn of the loop.
         """
-        task = _start(load.run())
+        self._keep(_start(load.run()))
+
+    def _keep(self, task: "asyncio.Task[None]") -> None:
         if not task.done():
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def start_refresh(self, load: "Load", step: Step) -> None:
+        """Runs a refresh on its own task, unless another process refreshes the same response or has done so."""
+        self._keep(_start(_refresh(load, step)))
 
     async def drain(self, timeout: float) -> None:
         """Waits for the loads of the running loop to end, at most ``timeout`` seconds; then cancels the rest."""
@@ -74,6 +81,15 @@ else:
 
     def _start(run: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         return asyncio.get_running_loop().create_task(run)
+
+
+async def _refresh(load: "Load", step: Step) -> None:
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[None] = loop.create_future()
+    if step.start(bridge_of(loop), answered):
+        await answered
+    if step.is_mine():
+        await load.run()
 
 
 class Load:

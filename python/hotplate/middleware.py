@@ -11,6 +11,7 @@ from typing import Literal
 
 from hotplate._core import Exchange, HttpCache, Step
 from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
+from hotplate.bridges import bridge_of
 from hotplate.cache import Cache
 from hotplate.errors import ConfigError
 from hotplate.headers import RequestHead
@@ -102,6 +103,9 @@ class CacheMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers the request from the cache, or runs the application. Lifespan and WebSocket pass untouched."""
+        if scope["type"] == "lifespan":
+            # Connected by the time the first request comes.
+            self.cache.core.start()
         if scope["type"] != "http" or ("hotplate" in scope and self._is_inside(scope)):
             await self.app(scope, receive, send)
             return
@@ -129,6 +133,8 @@ class CacheMiddleware:
         while True:
             if step.kind == "wait":
                 await _wait(step, self._http.wait_seconds)
+            elif step.kind == "seek":
+                await _seek(step, self._http.wait_seconds)
             elif step.kind == "need-body":
                 body, early = await _read_body(receive, step.limit)
                 receive = _replay(early, receive)
@@ -162,7 +168,7 @@ class CacheMiddleware:
                     scope[key] = load.scope[key]
         else:  # stale: answered now, refreshed by a load of its own
             refresh = Load(self.app, exchange, scope, body, None)
-            asyncio.get_running_loop().call_soon(self.cache.loads.start, refresh)
+            asyncio.get_running_loop().call_soon(self.cache.loads.start_refresh, refresh, step)
             start, content = step.messages
             await send(start)
             await send(content)
@@ -204,6 +210,19 @@ async def _wait(step: Step, seconds: float) -> None:
     deadline = loop.call_later(seconds, _resolve, ended)
     try:
         await ended
+    finally:
+        deadline.cancel()
+
+
+async def _seek(step: Step, seconds: float) -> None:
+    """Looks in the shared tier, and there waits for another process's load, at most ``seconds``."""
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[None] = loop.create_future()
+    if not step.start(bridge_of(loop), answered):
+        return
+    deadline = loop.call_later(seconds, _resolve, answered)
+    try:
+        await answered
     finally:
         deadline.cancel()
 

@@ -87,7 +87,8 @@ pub const fn forward_for(reason: Reason) -> Forward {
         | Reason::Upgrade
         | Reason::HostNotAllowed
         | Reason::PartitionRefused
-        | Reason::PartitionFailed => Forward::Bypass,
+        | Reason::PartitionFailed
+        | Reason::SharedTierDown => Forward::Bypass,
         Reason::Authorization
         | Reason::Cookie
         | Reason::RequestNoCache

@@ -141,6 +141,8 @@ reasons! {
     PartitionRefused => "partition-refused",
         "the partition function said not to cache this request", "hotplate partitions";
     PartitionFailed => "partition-failed", "the partition function failed", "hotplate partitions";
+    SharedTierDown => "shared-tier-down",
+        "the shared tier cannot be asked, and nothing is served without it", "hotplate outages";
     // The response may not be stored.
     NoStore => "no-store", "the response says no-store", "RFC 9111 §5.2.2.5";
     Private => "private", "the response is for one user (private)", "RFC 9111 §5.2.2.7";

@@ -1,5 +1,6 @@
 //! A stored body that is the `bytes` object the application sent.
 
+use bytes::Bytes;
 use hotplate::entry::Body;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -45,6 +46,10 @@ impl Body for PyBody {
             let whole: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.0.iter().copied()).collect();
             Self(PyBackedBytes::from(PyBytes::new(py, &whole)))
         })
+    }
+
+    fn adopt(bytes: Bytes) -> Self {
+        Python::attach(|py| Self(PyBackedBytes::from(PyBytes::new(py, &bytes))))
     }
 
     fn overhead_bytes(&self) -> usize {

@@ -5,16 +5,23 @@ use std::time::Duration;
 
 use hotplate::cache::Cache;
 use hotplate::clock::{Clock, ManualClock as EngineManualClock, SystemClock};
+use hotplate::entry::Entry;
 use hotplate::error::ConfigError;
 use hotplate::key::Key;
 use hotplate::log::{Mode, Target};
+use hotplate::share::Sought;
+use hotplate::tier::sealed::OpenError;
+use hotplate::tier::shared::Fault;
+use hotplate::values::{Changing, Value};
 use hotplate_policy::reason::Reason;
 use hotplate_policy::time::Timestamp;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBool, PyDict};
 
 use crate::body::PyBody;
-use crate::{convert, error};
+use crate::bridge::{self, Bridge, Done};
+use crate::connection::Connection;
+use crate::{convert, error, runtime};
 
 /// A clock that stands still until it is turned; `now` in seconds since 1970.
 #[pyclass(frozen, module = "hotplate._core")]
@@ -48,26 +55,74 @@ impl ManualClock {
 }
 
 /// The engine behind `hotplate.Cache`.
-#[pyclass(frozen, module = "hotplate._core")]
+#[pyclass(frozen, weakref, module = "hotplate._core")]
 pub(crate) struct CacheCore {
     pub(crate) cache: Arc<Cache<PyBody>>,
+    pub(crate) connection: Connection,
     max_bytes: u64,
+}
+
+/// A value that is being looked for.
+pub(crate) struct Sighted {
+    cache: Arc<Cache<PyBody>>,
+    key: Key,
+}
+
+impl Sighted {
+    /// What was found of it, if it can be used.
+    pub(crate) fn land(&self, sought: Sought) -> Option<Arc<Entry<PyBody>>> {
+        self.cache.landed_value(self.key, sought, self.cache.now())
+    }
 }
 
 #[pymethods]
 impl CacheCore {
+    /// `url`: `None` for a cache in memory. The settings are those of `hotplate.Cache` for the shared tier.
     #[new]
-    #[pyo3(signature = (*, max_bytes, clock = None))]
-    fn new(max_bytes: &Bound<'_, PyAny>, clock: Option<&Bound<'_, ManualClock>>) -> PyResult<Self> {
+    #[pyo3(signature = (*, max_bytes, clock = None, url = None, local = true, **settings))]
+    fn new(
+        py: Python<'_>,
+        max_bytes: &Bound<'_, PyAny>,
+        clock: Option<&Bound<'_, ManualClock>>,
+        url: Option<String>,
+        local: bool,
+        settings: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
         let max_bytes = convert::size("max_bytes", max_bytes)?;
         let clock: Arc<dyn Clock> = match clock {
             Some(manual) => Arc::clone(&manual.get().0) as Arc<dyn Clock>,
             None => Arc::new(SystemClock::new()),
         };
-        Ok(Self { cache: Arc::new(Cache::new(max_bytes, clock)), max_bytes })
+        let connection = match url {
+            Some(url) => {
+                let empty = PyDict::new(py);
+                Connection::new(url, settings.unwrap_or(&empty), &clock)?
+            }
+            None => Connection::none(),
+        };
+        let cache = match connection.share() {
+            Some(share) => Cache::shared(max_bytes, clock, Arc::clone(share), local),
+            None => Cache::new(max_bytes, clock),
+        };
+        Ok(Self { cache: Arc::new(cache), connection, max_bytes })
     }
 
-    /// Appends a record for each target and returns the last position.
+    /// Connects to the shared tier, if there is one, without waiting for it.
+    fn start(&self) -> PyResult<()> {
+        self.connection.start()
+    }
+
+    /// Takes up work in a process that was forked off.
+    fn after_fork(&self) {
+        self.cache.after_fork();
+        self.connection.after_fork();
+    }
+
+    /// Appends a record of the targets and returns its position, or `None` where a future has to be awaited for it.
+    ///
+    /// `bridge`, `future`: where the position in the log of all processes is to be told.
+    #[pyo3(signature = (tags, paths, prefixes, keys, soft, bridge = None, future = None))]
+    #[allow(clippy::too_many_arguments, reason = "the keyword arguments of Cache.invalidate")]
     fn invalidate(
         &self,
         py: Python<'_>,
@@ -76,7 +131,9 @@ impl CacheCore {
         prefixes: Vec<String>,
         keys: Vec<String>,
         soft: bool,
-    ) -> PyResult<u64> {
+        bridge: Option<&Bridge>,
+        future: Option<Py<PyAny>>,
+    ) -> PyResult<Option<u64>> {
         let parsed = keys.iter().map(|text| parse_key(py, text)).collect::<PyResult<Vec<Key>>>()?;
         for (setting, texts) in [("paths", &paths), ("prefixes", &prefixes)] {
             if let Some(wrong) = texts.iter().find(|path| !path.starts_with('/') || path.contains(['?', '#']))
@@ -85,24 +142,128 @@ impl CacheCore {
                 return Err(error::config(py, &ConfigError::new(setting, wrong.as_str(), remedy)));
             }
         }
+        self.connection.start()?;
         let mode = if soft { Mode::Soft } else { Mode::Hard };
-        let targets = tags
+        let targets: Vec<Target<'_>> = tags
             .iter()
             .map(|tag| Target::Tag(hotplate::tags::clip(tag)))
             .chain(paths.iter().map(|path| Target::Path(path.as_bytes())))
             .chain(prefixes.iter().map(|prefix| Target::Prefix(prefix.as_bytes())))
-            .chain(parsed.into_iter().map(Target::Key));
-        let mut position = self.cache.position();
-        let now = self.cache.now();
-        for target in targets {
-            position = self.cache.invalidate(&target, mode, now);
+            .chain(parsed.into_iter().map(Target::Key))
+            .collect();
+        let (position, appending) = self.cache.invalidate_all(&targets, mode, self.cache.now());
+        match (appending, bridge, future) {
+            (Some(appending), Some(bridge), Some(future)) => {
+                bridge.run(future, async move { Done::Appended(appending.await) })?;
+                Ok(None)
+            }
+            _ => Ok(Some(position.as_u64())),
         }
-        Ok(position.as_u64())
     }
 
     /// Invalidates everything and frees its memory.
-    fn clear(&self) {
-        self.cache.clear(self.cache.now());
+    fn clear(&self) -> PyResult<()> {
+        self.connection.start()?;
+        // Sent in the background.
+        drop(self.cache.clear(self.cache.now()));
+        Ok(())
+    }
+
+    /// The value under a name, if it is at hand, or `None`. Where it has to be looked for in the shared tier `future` is
+    /// resolved with it, and the answer is `False`.
+    #[pyo3(signature = (name, bridge = None, future = None))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        bridge: Option<&Bridge>,
+        future: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.connection.start()?;
+        let key = Key::named(name.as_bytes());
+        let now = self.cache.now();
+        match (self.cache.value(key, now), bridge, future) {
+            (Value::Found(entry), ..) => bridge::body(py, &entry),
+            (Value::Seek(job), Some(bridge), Some(future)) => {
+                let sighted = Sighted { cache: Arc::clone(&self.cache), key };
+                bridge.run(future, async move { Done::Value(sighted, job.run().await) })?;
+                Ok(PyBool::new(py, false).to_owned().into_any())
+            }
+            _ => Ok(py.None().into_bound(py)),
+        }
+    }
+
+    /// Stores a value. Returns whether `future` will be resolved, when the shared tier has it.
+    #[pyo3(signature = (name, value, ttl, tags, bridge = None, future = None))]
+    #[allow(clippy::too_many_arguments, reason = "the keyword arguments of Cache.set")]
+    fn set(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        value: &Bound<'_, PyAny>,
+        ttl: &Bound<'_, PyAny>,
+        tags: Vec<String>,
+        bridge: Option<&Bridge>,
+        future: Option<Py<PyAny>>,
+    ) -> PyResult<bool> {
+        let Some(ttl) = convert::duration("ttl", ttl)? else {
+            let remedy = "nothing is stored for ever: write seconds, a timedelta, or text such as \"5m\"";
+            return Err(error::config(py, &ConfigError::new("ttl", "None", remedy)));
+        };
+        let body = PyBody::take(value)?;
+        let tags: Vec<String> = tags.iter().map(|tag| hotplate::tags::clip(tag).to_owned()).collect();
+        self.connection.start()?;
+        let key = Key::named(name.as_bytes());
+        change(self.cache.set_value(key, body, ttl, &tags, self.cache.now()), bridge, future)
+    }
+
+    /// Removes a value. Returns whether `future` will be resolved, when no process finds it any more.
+    #[pyo3(signature = (name, bridge = None, future = None))]
+    fn delete(&self, name: &str, bridge: Option<&Bridge>, future: Option<Py<PyAny>>) -> PyResult<bool> {
+        self.connection.start()?;
+        let key = Key::named(name.as_bytes());
+        change(self.cache.delete_value(key, self.cache.now()), bridge, future)
+    }
+
+    /// The numbers of the shared tier, or `None` for a cache in memory.
+    fn shared_stats<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let (Some(share), Some(tier)) = (self.connection.share(), self.connection.tier()) else {
+            return Ok(None);
+        };
+        let stats = share.stats();
+        let numbers = PyDict::new(py);
+        numbers.set_item("up", stats.up && tier.server().is_some())?;
+        numbers.set_item("certain", stats.certain)?;
+        numbers.set_item("server", tier.server())?;
+        numbers.set_item("trouble", tier.trouble())?;
+        numbers.set_item("epoch", stats.head.epoch)?;
+        numbers.set_item("position", stats.head.position)?;
+        for (name, value) in [
+            ("hits", stats.hits),
+            ("misses", stats.misses),
+            ("stored", stats.stored),
+            ("older", stats.older),
+            ("leases", stats.leases),
+            ("waits", stats.waits),
+            ("outdated", stats.outdated),
+            ("behind", stats.behind),
+            ("gaps", stats.gaps),
+            ("epochs", stats.epochs),
+        ] {
+            numbers.set_item(name, value)?;
+        }
+        let faults = PyDict::new(py);
+        for (fault, count) in Fault::ALL.iter().zip(&stats.faults).filter(|(_, count)| **count > 0) {
+            faults.set_item(fault.token(), count)?;
+        }
+        numbers.set_item("faults", faults)?;
+        let unreadable = PyDict::new(py);
+        let words = OpenError::ALL.iter().map(|error| error.token()).chain(["content"]);
+        for (word, count) in words.zip(&stats.unreadable).filter(|(_, count)| **count > 0) {
+            unreadable.set_item(word, count)?;
+        }
+        numbers.set_item("unreadable", unreadable)?;
+        Ok(Some(numbers))
     }
 
     /// The numbers, by the names of `hotplate.Stats`.
@@ -128,6 +289,23 @@ impl CacheCore {
         numbers.set_item("bypass", by_reason(py, &stats.forwarded)?)?;
         numbers.set_item("not_stored", by_reason(py, &stats.not_stored)?)?;
         Ok(numbers)
+    }
+}
+
+/// Has `future` told when a change is known to the shared tier. Returns whether it will be.
+fn change(changing: Option<Changing>, bridge: Option<&Bridge>, future: Option<Py<PyAny>>) -> PyResult<bool> {
+    match (changing, bridge, future) {
+        (Some(changing), Some(bridge), Some(future)) => {
+            bridge.run(future, async move { Done::Changed(changing.await) })?;
+            Ok(true)
+        }
+        (Some(changing), ..) => {
+            runtime::spawn(async move {
+                changing.await;
+            })?;
+            Ok(false)
+        }
+        (None, ..) => Ok(false),
     }
 }
 

@@ -104,7 +104,7 @@ pub(crate) fn texts(setting: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<Str
     }
 }
 
-fn one_of<T: Copy>(setting: &str, value: &Bound<'_, PyAny>, known: &[(&str, T)]) -> PyResult<T> {
+pub(crate) fn one_of<T: Copy>(setting: &str, value: &Bound<'_, PyAny>, known: &[(&str, T)]) -> PyResult<T> {
     let text = value.extract::<String>().ok();
     if let Some((_, meaning)) = known.iter().find(|(name, _)| text.as_deref() == Some(*name)) {
         return Ok(*meaning);

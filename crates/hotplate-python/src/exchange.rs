@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hotplate::exchange::{CLIENT_ONLY_FIELDS, LoadRequest};
 use hotplate::exchange::{ChunkStep, Dependency, Edits, Exchange as EngineExchange, HeadStep, Response};
+use hotplate::share::{SeekJob, Sought};
 use hotplate_policy::control::LocalDirectives;
 use hotplate_policy::fields::Fields;
 use hotplate_policy::time::Timestamp;
@@ -130,6 +131,16 @@ impl Exchange {
     ) -> Self {
         let head_only = exchange.load_request().as_get;
         Self { inner: Mutex::new(Inner { exchange, held: None, policy: None }), cache, clock, head_only }
+    }
+
+    /// What a refresh awaits before the application is run.
+    pub(crate) fn refresh_job(&self) -> Option<SeekJob> {
+        self.inner().exchange.refresh_job()
+    }
+
+    /// What that came to: whether the application is to be run.
+    pub(crate) fn refreshed(&self, sought: Sought) -> bool {
+        self.inner().exchange.refreshed(sought)
     }
 
     /// Waits detached from the interpreter: who holds the lock may need it to wake an event loop.

@@ -10,6 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::body::PyBody;
 use crate::cache::CacheCore;
+use crate::connection::Connection;
 use crate::exchange::{Exchange, Raised, as_dict};
 use crate::scope::Held;
 use crate::step::Step;
@@ -19,6 +20,7 @@ use crate::{convert, error, messages};
 #[pyclass(frozen, module = "hotplate._core")]
 pub(crate) struct HttpCache {
     http: Arc<EngineHttpCache<PyBody>>,
+    connection: Connection,
     /// The `hotplate.Cache`, which handlers find through their request.
     cache: Py<PyAny>,
     /// Makes what a partition function is given from a scope.
@@ -44,6 +46,7 @@ impl HttpCache {
         let settings = converted.options.compile().map_err(|refused| error::config(py, &refused))?;
         Ok(Self {
             http: Arc::new(EngineHttpCache::new(Arc::clone(&core.cache), settings)),
+            connection: core.connection.clone(),
             cache,
             request_head,
             partitions: converted.partitions,
@@ -76,7 +79,7 @@ impl HttpCache {
         let request = held.request(&lines, authority, body.map(|body| body.as_bytes()))?;
         let round = match previous {
             None => Round::default(),
-            Some(step) if step.kind == "wait" => {
+            Some(step) if step.kind == "wait" || step.is_unanswered() => {
                 let end = step.end();
                 Round {
                     timed_out: end.is_none(),
@@ -87,14 +90,19 @@ impl HttpCache {
                 }
             }
             Some(step) => Round {
-                body_refused: body.is_none(),
+                body_refused: body.is_none() && step.kind == "need-body",
                 waits: step.waits,
                 since: Some(step.since),
                 ..Round::default()
             },
         };
+        self.connection.start()?;
         let now = self.http.cache().now();
-        let found = self.http.lookup(&request, &round, now, &mut |rule| self.partition(scope, rule));
+        let mut partition = |rule| self.partition(scope, rule);
+        let found = match previous.and_then(Step::take_sought) {
+            Some((seek, sought)) => self.http.resume(&request, &round, now, &mut partition, seek, sought),
+            None => self.http.lookup(&request, &round, now, &mut partition),
+        };
         let mut step = Step::new("forward", round.waits, round.since.unwrap_or(now));
         match found {
             Lookup::Serve(response) => return Ok(messages::answer(py, &response)?.into_any()),
@@ -115,6 +123,10 @@ impl HttpCache {
             Lookup::NeedBody { limit } => {
                 step.kind = "need-body";
                 step.limit = limit;
+            }
+            Lookup::Seek(seek) => {
+                step.kind = "seek";
+                step.seek = Mutex::new(Some(seek));
             }
             Lookup::Wait(ticket) => {
                 step.kind = "wait";

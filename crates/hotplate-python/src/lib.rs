@@ -7,12 +7,15 @@
 //! application sent: storing one and serving it again copies nothing.
 
 mod body;
+mod bridge;
 mod cache;
+mod connection;
 mod convert;
 mod error;
 mod exchange;
 mod http;
 mod messages;
+mod runtime;
 mod scope;
 mod step;
 
@@ -22,11 +25,15 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
+    use crate::bridge::Bridge;
+    #[pymodule_export]
     use crate::cache::{CacheCore, ManualClock};
     #[pymodule_export]
     use crate::exchange::{Exchange, PolicyCore};
     #[pymodule_export]
     use crate::http::HttpCache;
+    #[pymodule_export]
+    use crate::runtime::{after_fork, before_fork};
     #[pymodule_export]
     use crate::step::Step;
 }

@@ -6,14 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::thread::{self, ThreadId};
 
-use hotplate::cache::Failure;
+use hotplate::cache::Outcome;
+use hotplate::exchange::Seek;
 use hotplate::fill::{End, Ticket};
+use hotplate::share::Sought;
 use hotplate_policy::time::Timestamp;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::body::PyBody;
+use crate::bridge::{Bridge, Done};
 use crate::exchange::Exchange;
 
 /// `kind` says what to do, and with it which of the other parts are there:
@@ -23,6 +26,7 @@ use crate::exchange::Exchange;
 /// | `forward` | run the application for this client alone | `exchange` |
 /// | `load` | run it on a task of its own | `exchange` |
 /// | `stale` | send `messages`, then load | `exchange`, `messages` |
+/// | `seek` | look in the shared tier (`start`), wait, look up again with this step | |
 /// | `wait` | subscribe, wait, look up again with this step | |
 /// | `raised` | raise `error`: the load this request waited for raised it | `error` |
 /// | `need-body` | read at most `limit` bytes of body, look up again with it and this step | `limit` |
@@ -35,7 +39,10 @@ pub(crate) struct Step {
     pub(crate) error: Option<PyErr>,
     #[pyo3(get)]
     pub(crate) limit: usize,
-    pub(crate) ticket: Mutex<Option<Ticket<Failure<PyBody>>>>,
+    pub(crate) ticket: Mutex<Option<Ticket<Outcome<PyBody>>>>,
+    /// What is looked for in the shared tier, and, later, what was found.
+    pub(crate) seek: Mutex<Option<Seek<PyBody>>>,
+    pub(crate) sought: Mutex<Option<Sought>>,
     pub(crate) waits: u8,
     /// When the request came.
     pub(crate) since: Timestamp,
@@ -50,13 +57,31 @@ impl Step {
             error: None,
             limit: 0,
             ticket: Mutex::new(None),
+            seek: Mutex::new(None),
+            sought: Mutex::new(None),
             waits,
             since,
         }
     }
 
+    /// The shared tier has answered.
+    pub(crate) fn found(&self, sought: Sought) {
+        *self.sought.lock().unwrap_or_else(PoisonError::into_inner) = Some(sought);
+    }
+
+    /// The deadline came before the shared tier's answer.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.kind == "seek" && self.sought.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// What was looked for and what was found; there once, and not before the shared tier has answered.
+    pub(crate) fn take_sought(&self) -> Option<(Seek<PyBody>, Sought)> {
+        let sought = self.sought.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some((self.seek.lock().unwrap_or_else(PoisonError::into_inner).take()?, sought))
+    }
+
     /// How the load waited for ended, or `None` while it has not.
-    pub(crate) fn end(&self) -> Option<End<Failure<PyBody>>> {
+    pub(crate) fn end(&self) -> Option<End<Outcome<PyBody>>> {
         self.ticket.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Ticket::try_end)
     }
 }
@@ -84,6 +109,29 @@ impl Step {
         match &self.error {
             Some(error) => Ok(error.value(py).clone().into_any().unbind()),
             None => Err(pyo3::exceptions::PyAttributeError::new_err("this step has no error")),
+        }
+    }
+
+    /// Looks in the shared tier; `future` is resolved on the loop of `bridge`. Returns `False` if there is nothing to wait for.
+    fn start(this: &Bound<'_, Self>, bridge: &Bridge, future: Py<PyAny>) -> PyResult<bool> {
+        let step = this.get();
+        let job = match &step.exchange {
+            // A refresh: what is seen of it is told to its exchange.
+            Some(exchange) => exchange.get().refresh_job(),
+            None => step.seek.lock().unwrap_or_else(PoisonError::into_inner).as_mut().and_then(Seek::job),
+        };
+        let Some(job) = job else { return Ok(false) };
+        let step = this.clone().unbind();
+        bridge.run(future, async move { Done::Sought(step, job.run().await) })?;
+        Ok(true)
+    }
+
+    /// After `start` of a refresh: whether the application is to be run.
+    fn is_mine(&self) -> bool {
+        let sought = self.sought.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (&self.exchange, sought) {
+            (Some(exchange), Some(sought)) => exchange.get().refreshed(sought),
+            _ => true,
         }
     }
 

@@ -13,25 +13,30 @@ use crate::clock::Clock;
 use crate::entry::{Body, Entry};
 use crate::event::{Counters, Stats};
 use crate::fill::Fills;
+use crate::key::Key;
 use crate::log::{Log, Mode, Position, Record, Target};
 use crate::retry::Retries;
+use crate::share::{Appending, Share};
 use crate::tier::local::LocalTier;
 
 /// After so many records, markers that nothing stored can answer to any more are dropped.
 const PRUNE_EVERY: u64 = 4096;
 
-/// What the waiters of a failed load get.
+/// What the waiters of a load get, where they cannot look it up.
 #[derive(Debug)]
-pub enum Failure<B> {
+pub enum Outcome<B> {
+    /// The response under a key, which is not kept in the local tier.
+    Kept(Key, Arc<Entry<B>>),
     /// The server error the application answered with, complete; it is shared with the waiters and not stored.
     Response(Arc<Entry<B>>),
     /// The application raised; what, is the caller's to know.
     Raised(Arc<dyn std::any::Any + Send + Sync>),
 }
 
-impl<B> Clone for Failure<B> {
+impl<B> Clone for Outcome<B> {
     fn clone(&self) -> Self {
         match self {
+            Self::Kept(key, entry) => Self::Kept(*key, Arc::clone(entry)),
             Self::Response(entry) => Self::Response(Arc::clone(entry)),
             Self::Raised(error) => Self::Raised(Arc::clone(error)),
         }
@@ -41,8 +46,11 @@ impl<B> Clone for Failure<B> {
 /// A cache in this process.
 pub struct Cache<B: Body> {
     pub(crate) local: LocalTier<B>,
-    pub(crate) log: Log,
-    pub(crate) fills: Fills<Failure<B>>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) share: Option<Arc<Share>>,
+    /// Whether responses are kept in the local tier; records of variants always are.
+    pub(crate) keeps_responses: bool,
+    pub(crate) fills: Fills<Outcome<B>>,
     pub(crate) retries: Retries,
     pub(crate) counters: Counters,
     /// Held while an entry is compared with the one it replaces; never across anything that waits.
@@ -61,7 +69,9 @@ impl<B: Body> Cache<B> {
     pub fn new(max_bytes: u64, clock: Arc<dyn Clock>) -> Self {
         Self {
             local: LocalTier::new(max_bytes),
-            log: Log::new(),
+            log: Arc::new(Log::new()),
+            share: None,
+            keeps_responses: true,
             fills: Fills::new(),
             retries: Retries::default(),
             counters: Counters::default(),
@@ -71,6 +81,24 @@ impl<B: Body> Cache<B> {
             sites: AtomicU32::new(0),
             clock,
         }
+    }
+
+    /// A cache that has `share` in common with others.
+    ///
+    /// # Arguments
+    ///
+    /// `keeps_responses`: whether responses are also kept in the local tier. If not, every lookup asks the shared tier,
+    /// and is never behind.
+    #[must_use]
+    pub fn shared(max_bytes: u64, clock: Arc<dyn Clock>, share: Arc<Share>, keeps_responses: bool) -> Self {
+        let log = Arc::clone(share.log());
+        Self { log, share: Some(share), keeps_responses, ..Self::new(max_bytes, clock) }
+    }
+
+    /// What this cache has in common with those of other processes.
+    #[must_use]
+    pub fn share(&self) -> Option<&Arc<Share>> {
+        self.share.as_ref()
     }
 
     /// The time, read once per request at the front door and passed down from there.
@@ -83,13 +111,41 @@ impl<B: Body> Cache<B> {
     /// load, before this is served afterwards (with [`Mode::Soft`]: is fresh afterwards).
     ///
     /// **Cost**: constant; no stored response is touched. **Returns** the record's position.
+    ///
+    /// Where there is a shared tier, it is told in the background.
     pub fn invalidate(&self, target: &Target<'_>, mode: Mode, now: Timestamp) -> Position {
-        self.counters.count_invalidation();
-        let position = self.log.append(target, mode, now);
-        if position.as_u64().is_multiple_of(PRUNE_EVERY) {
-            self.log.prune(now, Duration::from_millis(self.retention_millis.load(Ordering::Relaxed)));
+        self.invalidate_all(std::slice::from_ref(target), mode, now).0
+    }
+
+    /// As [`Cache::invalidate`], for several targets.
+    ///
+    /// # Returns
+    ///
+    /// The position of the last record here, and where there is a shared tier a future of the record's head in the log of
+    /// all processes: see [`Share::invalidate`].
+    pub fn invalidate_all(
+        &self,
+        targets: &[Target<'_>],
+        mode: Mode,
+        now: Timestamp,
+    ) -> (Position, Option<Appending>) {
+        // First the shared half, then the own log: see `log::followed`.
+        let appending = match &self.share {
+            Some(share) if !targets.is_empty() => {
+                let ids = targets.iter().map(|target| self.log.id_of(target)).collect();
+                Some(share.invalidate(ids, mode))
+            }
+            _ => None,
+        };
+        let mut position = self.log.position();
+        for target in targets {
+            self.counters.count_invalidation();
+            position = self.log.append(target, mode, now);
+            if position.as_u64().is_multiple_of(PRUNE_EVERY) {
+                self.log.prune(now, Duration::from_millis(self.retention_millis.load(Ordering::Relaxed)));
+            }
         }
-        position
+        (position, appending)
     }
 
     /// The position of the last record in the invalidation log.
@@ -99,10 +155,10 @@ impl<B: Body> Cache<B> {
     }
 
     /// Invalidates everything and frees its memory.
-    pub fn clear(&self, now: Timestamp) -> Position {
-        let position = self.invalidate(&Target::Everything, Mode::Hard, now);
+    pub fn clear(&self, now: Timestamp) -> (Position, Option<Appending>) {
+        let appended = self.invalidate_all(&[Target::Everything], Mode::Hard, now);
         self.local.clear();
-        position
+        appended
     }
 
     /// The last records of the invalidation log, newest first.
@@ -115,6 +171,16 @@ impl<B: Body> Cache<B> {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.counters.snapshot(self.local.len() as u64, self.local.bytes(), self.local.evictions())
+    }
+
+    /// Takes up work in a process that was forked off: what was under way is the parent's. What is stored stays.
+    ///
+    /// No other thread may use the cache during the fork or this call.
+    pub fn after_fork(&self) {
+        self.fills.forget_all();
+        if let Some(share) = &self.share {
+            share.after_fork();
+        }
     }
 
     /// The number of the next HTTP side: counted in the order in which an application makes them.

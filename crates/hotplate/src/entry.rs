@@ -39,6 +39,9 @@ pub trait Body: Send + Sync + Sized + 'static {
     /// The same bytes once more, without copying them.
     fn share(&self) -> Self;
 
+    /// A body of bytes that came from elsewhere.
+    fn adopt(bytes: Bytes) -> Self;
+
     /// What the body takes in memory beside its bytes, the value itself and one allocation for the bytes.
     fn overhead_bytes(&self) -> usize {
         0
@@ -59,6 +62,10 @@ impl Body for Bytes {
 
     fn share(&self) -> Self {
         self.clone()
+    }
+
+    fn adopt(bytes: Bytes) -> Self {
+        bytes
     }
 }
 
@@ -88,6 +95,8 @@ pub struct Entry<B> {
     /// How much of `head` is field lines.
     fields_bytes: u32,
     partitioned: bool,
+    /// It was marked stale before it came here.
+    soft: bool,
     body: B,
 }
 
@@ -135,6 +144,7 @@ impl<B: Body> Entry<B> {
             head: head.into(),
             fields_bytes,
             partitioned: parts.partitioned,
+            soft: false,
             body: parts.body,
         }
     }
@@ -189,6 +199,12 @@ impl<B: Body> Entry<B> {
         self.partitioned
     }
 
+    /// Whether an invalidation had marked it stale before it came to this process.
+    #[must_use]
+    pub fn is_soft(&self) -> bool {
+        self.soft
+    }
+
     /// Up to which record of the log the entry is known to be usable; for [`crate::log::Log::standing_cached`].
     pub(crate) fn verified(&self) -> &AtomicU64 {
         &self.verified
@@ -210,6 +226,26 @@ impl<B: Body> Entry<B> {
 
     fn tags_block(&self) -> &[u8] {
         self.head.get(self.fields_bytes as usize..).unwrap_or_default()
+    }
+}
+
+impl Entry<Bytes> {
+    /// The entry of another process in this one: its body in this server's memory, to be checked by the own log from
+    /// `position` on. `soft`: the log of all processes has marked it stale.
+    #[must_use]
+    pub fn landed<B: Body>(self, position: Position, soft: bool) -> Entry<B> {
+        Entry {
+            meta: self.meta,
+            position,
+            epoch: self.epoch,
+            footprint: self.footprint,
+            verified: AtomicU64::new(position.as_u64()),
+            head: self.head,
+            fields_bytes: self.fields_bytes,
+            partitioned: self.partitioned,
+            soft,
+            body: B::adopt(self.body),
+        }
     }
 }
 

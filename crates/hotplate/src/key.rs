@@ -14,6 +14,7 @@ use std::fmt;
 /// One byte each, and short lengths below: the text of a usual URL then fits one block of the hash.
 const FORMAT: u8 = 1;
 const VARIANT_FORMAT: u8 = 129;
+const NAMED_FORMAT: u8 = 65;
 
 /// The digest under which a response is stored. Prints as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -67,6 +68,14 @@ impl Key {
         add(&mut text, content_type);
         let mut hasher = blake3::Hasher::new();
         hasher.update(&text).update(content);
+        Self::cut(&hasher.finalize())
+    }
+
+    /// The key of a value that is stored under a name of the caller's own.
+    #[must_use]
+    pub fn named(name: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&[NAMED_FORMAT]).update(name);
         Self::cut(&hasher.finalize())
     }
 

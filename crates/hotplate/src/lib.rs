@@ -59,5 +59,7 @@ pub mod log;
 pub mod pattern;
 mod retry;
 pub mod rules;
+pub mod share;
 pub mod tags;
 pub mod tier;
+pub mod values;

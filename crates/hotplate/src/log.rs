@@ -19,13 +19,15 @@
 //!
 //! # Scope
 //!
-//! This log is in memory and ends with the process. It knows nothing of what is stored.
+//! This log is in memory and ends with the process. It knows nothing of what is stored. With a shared tier every
+//! process has one of these, and hears of the others' records through [`followed`].
 //!
 //! # Reading
 //!
 //! `target` says what an invalidation names and what a stored response answers to; `markers` keeps the log. Both take
 //! their locks and atomics from `sync`, so that `tests/log_model.rs` can build them over shuttle's.
 
+pub mod followed;
 mod markers;
 /// The locks and atomics of [`markers`].
 mod sync {

@@ -167,6 +167,7 @@ impl Entry<Bytes> {
             head: head.into(),
             fields_bytes,
             partitioned,
+            soft: false,
             body: bytes.slice_ref(body),
         };
         let tags: Vec<&str> = entry.tags().collect();

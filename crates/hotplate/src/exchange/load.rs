@@ -21,7 +21,7 @@ use hotplate_policy::request::RequestHead;
 use hotplate_policy::time::Timestamp;
 use hotplate_policy::validation::{self};
 
-use crate::cache::Failure;
+use crate::cache::Outcome;
 use crate::config::RuleId;
 use crate::entry::{Began, Body, Entry};
 use crate::exchange::client::is_client_freshness;
@@ -32,7 +32,9 @@ use crate::exchange::response::{CACHE_NAME, Response};
 use crate::fill::{End, Permit};
 use crate::key::{Key, KeyParts};
 use crate::log::{Mode, Position, Standing, Target};
+use crate::share::{self, Lease, Place, SeekJob, Sought};
 use crate::tier::local::Slot;
+use crate::tier::shared::{LeaseEnd, Stamp};
 
 /// What a handler says about its own response: outranks rules and response fields.
 #[derive(Clone, Debug, Default)]
@@ -162,8 +164,12 @@ pub struct Exchange<B: Body> {
     partition: Option<Box<[u8]>>,
     /// What of the query is in the key.
     query: Box<[u8]>,
-    permit: Option<Permit<Failure<B>>>,
+    permit: Option<Permit<Outcome<B>>>,
+    /// The right to load of all processes.
+    lease: Option<Lease>,
     position: Position,
+    /// When it began, as other processes understand it.
+    stamp: Option<Stamp>,
     request_time: Timestamp,
     answered: bool,
     /// The application has to run once more, without conditions.
@@ -252,7 +258,9 @@ impl<B: Body> Exchange<B> {
             partition: None,
             query: Box::default(),
             permit: None,
+            lease: None,
             position,
+            stamp: None,
             request_time: now,
             answered: false,
             again: false,
@@ -265,9 +273,10 @@ impl<B: Body> Exchange<B> {
         http: Arc<HttpCache<B>>,
         asked: &Asked<'_>,
         origin: Origin<B>,
-        permit: Option<Permit<Failure<B>>>,
+        permit: Option<Permit<Outcome<B>>>,
         position: Position,
     ) -> Self {
+        let stamp = http.cache.share.as_ref().and_then(|share| share.stamp(asked.now));
         Self {
             http,
             request: asked.request.kept(),
@@ -280,12 +289,57 @@ impl<B: Body> Exchange<B> {
             partition: asked.parts.partition.map(Box::from),
             query: asked.parts.query.into(),
             permit,
+            lease: None,
             position,
+            stamp,
             request_time: asked.now,
             answered: false,
             again: false,
             failed: false,
             state: State::Waiting,
+        }
+    }
+
+    /// The load is for all processes.
+    pub(crate) fn hold(&mut self, lease: Option<Lease>) {
+        self.lease = lease;
+    }
+
+    /// For a refresh, where there is a shared tier: what is to be awaited before the application is run.
+    #[must_use]
+    pub fn refresh_job(&self) -> Option<SeekJob> {
+        let share = self.http.cache.share.as_ref().filter(|share| share.is_up())?;
+        let known = self.origin.stale.as_ref().map_or(self.request_time, |stale| stale.meta.request_time);
+        let place = Place {
+            primary: self.primary?,
+            authority: self.request.authority.clone(),
+            path: self.request.path.clone(),
+        };
+        Some(SeekJob::new(share, self.origin.key, place, Some(known), share::Purpose::Refresh))
+    }
+
+    /// What [`Exchange::refresh_job`] came to.
+    ///
+    /// # Returns
+    ///
+    /// Whether the application is to be run: no other process has refreshed the response, or does.
+    pub fn refreshed(&mut self, sought: Sought) -> bool {
+        match sought {
+            Sought::Lease(lease) => {
+                self.lease = Some(lease);
+                true
+            }
+            Sought::Nothing => true,
+            Sought::Found(entry, position, soft) => {
+                let entry = Arc::new(entry.landed(position, soft));
+                self.http.land(self.origin.key, &entry);
+                self.finish_permit(End::Stored);
+                false
+            }
+            Sought::Vary(_) | Sought::NotStorable | Sought::Busy => {
+                self.abandon();
+                false
+            }
         }
     }
 
@@ -423,6 +477,7 @@ impl<B: Body> Exchange<B> {
     pub fn abandon(&mut self) {
         self.finish_write();
         self.permit = None;
+        self.lease = None;
         self.state = State::Passing;
     }
 
@@ -446,9 +501,7 @@ impl<B: Body> Exchange<B> {
             self.count_failure();
         }
         self.finish_write();
-        if let Some(permit) = self.permit.take() {
-            permit.finish(End::Failed(Failure::Raised(error)));
-        }
+        self.finish_permit(End::Failed(Outcome::Raised(error)));
         self.state = State::Passing;
         let answer = if unsent { self.stale_for(Trouble::NoAnswer, now) } else { None };
         if self.answered { None } else { answer }
@@ -487,7 +540,15 @@ impl<B: Body> Exchange<B> {
         Edits { replace_freshness: false, append }
     }
 
-    fn finish_permit(&mut self, end: End<Failure<B>>) {
+    fn finish_permit(&mut self, end: End<Outcome<B>>) {
+        if let Some(lease) = self.lease.take() {
+            lease.end(match &end {
+                // What is stored for all takes the lease with it.
+                End::Stored | End::Given(_) | End::Abandoned => LeaseEnd::Abandoned,
+                End::NotStorable => LeaseEnd::NotStorable,
+                End::Failed(_) => LeaseEnd::Failed,
+            });
+        }
         if let Some(permit) = self.permit.take() {
             permit.finish(end);
         }
@@ -543,13 +604,15 @@ impl<B: Body> Exchange<B> {
 
     fn invalidate(&self, written: &Written) {
         let authority = &self.request.authority;
-        for path in &written.paths {
-            let target = Target::Uri { authority, path: path.as_bytes() };
-            self.http.cache.invalidate(&target, Mode::Hard, written.at);
-        }
-        for tag in &written.tags {
-            self.http.cache.invalidate(&Target::Tag(tag), Mode::Hard, written.at);
-        }
+        let paths = written.paths.iter().map(|path| Target::Uri { authority, path: path.as_bytes() });
+        let targets: Vec<Target<'_>> = paths.chain(written.tags.iter().map(|tag| Target::Tag(tag))).collect();
+        // Nobody waits for the other processes to hear of it: it is on its way before the client has its answer.
+        drop(self.http.cache.invalidate_all(&targets, Mode::Hard, written.at));
+    }
+
+    /// When the load began as other processes understand it, and the right to it; the latter is there once.
+    pub(crate) fn for_all(&mut self) -> (Option<Stamp>, Option<Lease>) {
+        (self.stamp, self.lease.take())
     }
 
     pub(crate) fn jitter(&self) -> f64 {

@@ -16,20 +16,25 @@ use hotplate_policy::storing;
 use hotplate_policy::time::Timestamp;
 use hotplate_policy::vary::{self, SelectOptions};
 
-use crate::cache::{Cache, Failure};
+use crate::cache::{Cache, Outcome};
 use crate::config::{RuleId, Settings};
 use crate::entry::{Body, Entry};
 use crate::exchange::load::{Exchange, Origin};
 use crate::exchange::request::Request;
 use crate::exchange::response::{CACHE_NAME, Provenance, Response};
-use crate::fill::{End, Join, Ticket};
+use crate::fill::{End, Join, Permit, Ticket};
 use crate::key::{Key, KeyParts};
 use crate::log::{Footprint, Position, Standing};
 use crate::rules::{Cookies, Rule};
+use crate::share::{Place, Purpose, SeekJob, Share, Sought};
 use crate::tier::local::Slot;
 
 /// How often one request waits for another one's load before it is forwarded on its own.
 const MOST_WAITS: u8 = 3;
+
+/// How often the shared tier is asked for one request: for the key, for its variant, for the lease to renew what is stale,
+/// and once more where another process was faster.
+const MOST_SEEKS: u8 = 4;
 
 /// The HTTP side of a cache: settings over a [`Cache`].
 pub struct HttpCache<B: Body> {
@@ -55,8 +60,10 @@ pub enum Lookup<B: Body> {
     Forward(Exchange<B>),
     /// The caller holds the permit for the key: run the application so that a client who leaves stops nothing.
     Load(Exchange<B>),
+    /// Look in the shared tier: run [`Seek::job`], then give both to [`HttpCache::resume`].
+    Seek(Seek<B>),
     /// Another caller loads the key: wait for the ticket, then look up again with the round it gives.
-    Wait(Ticket<Failure<B>>),
+    Wait(Ticket<Outcome<B>>),
     /// The load this request waited for raised; the same error is this request's too.
     Raised(Arc<dyn std::any::Any + Send + Sync>),
 }
@@ -64,7 +71,7 @@ pub enum Lookup<B: Body> {
 /// What the caller has already been through with one request. Starts as the default.
 pub struct Round<B> {
     /// How the load that was waited for ended; `None` also when the deadline came first.
-    pub end: Option<End<Failure<B>>>,
+    pub end: Option<End<Outcome<B>>>,
     /// How often this request has waited.
     pub waits: u8,
     /// The deadline of waiting has passed.
@@ -78,6 +85,22 @@ pub struct Round<B> {
 impl<B> Default for Round<B> {
     fn default() -> Self {
         Self { end: None, waits: 0, timed_out: false, body_refused: false, since: None }
+    }
+}
+
+/// A lookup in the shared tier that one request leads. Dropping it lets another one lead.
+pub struct Seek<B: Body> {
+    origin: Origin<B>,
+    /// `None`: only reads, and loads nothing for others.
+    permit: Option<Permit<Outcome<B>>>,
+    job: Option<SeekJob>,
+    seeks: u8,
+}
+
+impl<B: Body> Seek<B> {
+    /// What is to be awaited; there once.
+    pub fn job(&mut self) -> Option<SeekJob> {
+        self.job.take()
     }
 }
 
@@ -102,6 +125,10 @@ pub(crate) struct Asked<'a> {
     /// Credentials that make sharing depend on what the response says.
     pub(crate) guard: Option<Reason>,
     pub(crate) waits: u8,
+    /// How often the shared tier was asked for this request.
+    seeks: u8,
+    /// It only reads there, and has.
+    has_read: bool,
     /// When the request came.
     since: Timestamp,
     pub(crate) now: Timestamp,
@@ -153,6 +180,31 @@ impl<B: Body> HttpCache<B> {
         now: Timestamp,
         partition: &mut dyn FnMut(RuleId) -> Partition,
     ) -> Lookup<B> {
+        self.enter(request, round, now, partition, None)
+    }
+
+    /// Looks a request up once more, after what it sought in the shared tier. The arguments are those of the lookup that
+    /// gave `seek`, but for `now`.
+    pub fn resume(
+        self: &Arc<Self>,
+        request: &Request<'_>,
+        round: &Round<B>,
+        now: Timestamp,
+        partition: &mut dyn FnMut(RuleId) -> Partition,
+        seek: Seek<B>,
+        sought: Sought,
+    ) -> Lookup<B> {
+        self.enter(request, round, now, partition, Some((seek, sought)))
+    }
+
+    fn enter(
+        self: &Arc<Self>,
+        request: &Request<'_>,
+        round: &Round<B>,
+        now: Timestamp,
+        partition: &mut dyn FnMut(RuleId) -> Partition,
+        sought: Option<(Seek<B>, Sought)>,
+    ) -> Lookup<B> {
         let head = RequestHead::new(request.method, request.fields);
         let (rule_id, rule) = match self.admit(request, &head) {
             Ok(admitted) => admitted,
@@ -193,7 +245,16 @@ impl<B: Body> HttpCache<B> {
             storing::request_guard(self.settings.profile, &head, partitioned, rule.cookies != Cookies::Guard);
         let waits = round.waits;
         let since = round.since.unwrap_or(now);
-        let asked = Asked { request, head: &head, rule_id, parts, key, guard, waits, since, now };
+        let seeks = sought.as_ref().map_or(0, |(seek, _)| seek.seeks);
+        let has_read = sought.as_ref().is_some_and(|(seek, _)| seek.permit.is_none());
+        let asked =
+            Asked { request, head: &head, rule_id, parts, key, guard, waits, seeks, has_read, since, now };
+        if let Some((seek, sought)) = sought {
+            return self.after_seek(&asked, seek, sought);
+        }
+        if self.cache.share.as_ref().is_some_and(|share| share.bypasses()) {
+            return self.alone(&asked, Origin::miss(Reason::SharedTierDown, key));
+        }
         match &round.end {
             Some(End::Failed(failure)) => self.after_failure(&asked, failure),
             Some(End::NotStorable) => self.alone(&asked, Origin::miss(Reason::HitForMiss, key)),
@@ -201,8 +262,52 @@ impl<B: Body> HttpCache<B> {
                 self.give_up_waiting(&asked);
                 self.alone(&asked, Origin::miss(Reason::WaitTimeout, key))
             }
-            _ => self.find_and_decide(&asked),
+            Some(End::Given(Outcome::Kept(key, entry))) => {
+                self.find_and_decide(&asked, Some((*key, Arc::clone(entry))))
+            }
+            _ => self.find_and_decide(&asked, None),
         }
+    }
+
+    /// The shared tier has answered, or has not.
+    fn after_seek(self: &Arc<Self>, asked: &Asked<'_>, seek: Seek<B>, sought: Sought) -> Lookup<B> {
+        let Seek { origin, permit, .. } = seek;
+        let (lease, end) = match sought {
+            Sought::Found(entry, position, soft) => {
+                let entry = Arc::new(entry.landed(position, soft));
+                let kept = self.land(origin.key, &entry).then(|| (origin.key, Arc::clone(&entry)));
+                if let Some(permit) = permit {
+                    permit.finish(match &kept {
+                        Some((key, entry)) => End::Given(Outcome::Kept(*key, Arc::clone(entry))),
+                        None => End::Stored,
+                    });
+                }
+                return self.find_and_decide(asked, kept);
+            }
+            Sought::Vary(names) => {
+                self.learn_variants(origin.key, names);
+                if let Some(permit) = permit {
+                    permit.finish(End::Stored);
+                }
+                return self.find_and_decide(asked, None);
+            }
+            Sought::NotStorable => (None, Some(End::NotStorable)),
+            Sought::Lease(lease) => (Some(lease), None),
+            Sought::Nothing | Sought::Busy => (None, None),
+        };
+        let Some(permit) = permit else { return self.miss(asked, origin) };
+        if let Some(end) = end {
+            self.give_up_waiting(asked);
+            permit.finish(end);
+            return self.alone(asked, Origin::miss(Reason::HitForMiss, origin.key));
+        }
+        self.cache.counters.count_miss();
+        let position = self.cache.log.position();
+        let mut origin = origin;
+        origin.stale = origin.stale.filter(|stale| self.is_usable(stale));
+        let mut exchange = Exchange::record(Arc::clone(self), asked, origin, Some(permit), position);
+        exchange.hold(lease);
+        Lookup::Load(exchange)
     }
 
     /// A load that outlasted the deadline of one request would outlast that of the next: nobody waits for it again.
@@ -244,13 +349,23 @@ impl<B: Body> HttpCache<B> {
         Ok((id, rule))
     }
 
-    fn find_and_decide(self: &Arc<Self>, asked: &Asked<'_>) -> Lookup<B> {
+    /// `kept`: a response that is at hand without being in the local tier, and its key.
+    fn find_and_decide(self: &Arc<Self>, asked: &Asked<'_>, kept: Option<(Key, Arc<Entry<B>>)>) -> Lookup<B> {
         let found = match self.find(asked.key, asked.request.fields, asked.now) {
             Found::Nothing(reason, key) => match self.significant(&asked.parts) {
                 Some(other) => self.find(other, asked.request.fields, asked.now),
                 None => Found::Nothing(reason, key),
             },
             found => found,
+        };
+        let found = match (found, kept) {
+            (Found::OtherVariants(key) | Found::Nothing(_, key), Some((own, entry))) if own == key => {
+                match self.standing(&entry) {
+                    Standing::Invalid => Found::Nothing(Reason::Invalidated, key),
+                    standing => Found::Response(entry, key, standing),
+                }
+            }
+            (found, _) => found,
         };
         match found {
             Found::Response(entry, key, standing) => self.decide(asked, entry, key, standing),
@@ -287,8 +402,7 @@ impl<B: Body> HttpCache<B> {
         };
         match slot {
             Some(Slot::Response(entry)) => {
-                let standing =
-                    self.cache.log.standing_cached(&entry.footprint, entry.position, entry.verified());
+                let standing = self.standing(&entry);
                 if standing == Standing::Invalid {
                     self.cache.local.remove(&key);
                     return Found::Nothing(Reason::Invalidated, key);
@@ -301,6 +415,14 @@ impl<B: Body> HttpCache<B> {
                 Found::Nothing(Reason::UriMiss, key)
             }
             Some(Slot::Vary(_) | Slot::Search(_)) | None => Found::Nothing(Reason::UriMiss, key),
+        }
+    }
+
+    /// What the log says of a response.
+    fn standing(&self, entry: &Entry<B>) -> Standing {
+        match self.cache.log.standing_cached(&entry.footprint, entry.position, entry.verified()) {
+            Standing::Current if entry.is_soft() => Standing::Soft,
+            standing => standing,
         }
     }
 
@@ -403,7 +525,17 @@ impl<B: Body> HttpCache<B> {
     /// Nothing usable is stored: take the permit for the key, or wait for who has it.
     fn miss(self: &Arc<Self>, asked: &Asked<'_>, mut origin: Origin<B>) -> Lookup<B> {
         let head = asked.head;
-        if self.settings.honor_request_directives && head.directives.only_if_cached {
+        let only_if_cached = self.settings.honor_request_directives && head.directives.only_if_cached;
+        let share = self.cache.share.as_ref().filter(|share| asked.seeks < MOST_SEEKS && share.is_up());
+        let own_alone = origin.stale.is_none() && (head.range.is_some() || head.is_head());
+        if let Some(share) = share
+            && !asked.has_read
+            && (only_if_cached || own_alone || asked.guard.is_some())
+            && !head.directives.no_store
+        {
+            return Lookup::Seek(self.seek(share, asked, origin, None));
+        }
+        if only_if_cached {
             return self.gateway_timeout(asked);
         }
         // A stored response is validated with a plain GET, whatever the client asked of it.
@@ -444,10 +576,32 @@ impl<B: Body> HttpCache<B> {
                     // A load on another thread ended between the lookup and the permit.
                     return self.serve(asked, entry, Reason::Fresh);
                 }
+                if let Some(share) = share {
+                    return Lookup::Seek(self.seek(share, asked, origin, Some(permit)));
+                }
                 self.cache.counters.count_miss();
                 Lookup::Load(Exchange::record(Arc::clone(self), asked, origin, Some(permit), position))
             }
         }
+    }
+
+    /// What is to be looked for in the shared tier, by whom.
+    fn seek(
+        &self,
+        share: &Arc<Share>,
+        asked: &Asked<'_>,
+        origin: Origin<B>,
+        permit: Option<Permit<Outcome<B>>>,
+    ) -> Seek<B> {
+        let place = Place {
+            primary: asked.key,
+            authority: asked.request.authority.into(),
+            path: asked.request.path.into(),
+        };
+        let known = origin.stale.as_ref().map(|stale| stale.meta.request_time);
+        let purpose = if permit.is_some() { Purpose::Answer } else { Purpose::Read };
+        let job = SeekJob::new(share, origin.key, place, known, purpose);
+        Seek { origin, permit, job: Some(job), seeks: asked.seeks + 1 }
     }
 
     /// Whether no invalidation has dropped a response since its load began.
@@ -455,7 +609,7 @@ impl<B: Body> HttpCache<B> {
         self.cache.log.standing(&entry.footprint, entry.position) != Standing::Invalid
     }
 
-    fn join(&self, asked: &Asked<'_>, key: Key, position: Position) -> Join<Failure<B>> {
+    fn join(&self, asked: &Asked<'_>, key: Key, position: Position) -> Join<Outcome<B>> {
         let log = &self.cache.log;
         self.cache.fills.join(key, position, |began| {
             if began == position {
@@ -498,7 +652,7 @@ impl<B: Body> HttpCache<B> {
     }
 
     /// The load this request waited for failed: stale if that is allowed, else the same failure.
-    fn after_failure(self: &Arc<Self>, asked: &Asked<'_>, failure: &Failure<B>) -> Lookup<B> {
+    fn after_failure(self: &Arc<Self>, asked: &Asked<'_>, failure: &Outcome<B>) -> Lookup<B> {
         if let Found::Response(entry, _, Standing::Current) =
             self.find(asked.key, asked.request.fields, asked.now)
             && asked.guard.is_none()
@@ -512,12 +666,13 @@ impl<B: Body> HttpCache<B> {
             return self.serve(asked, entry, Reason::StaleIfError);
         }
         match failure {
-            Failure::Raised(error) => {
+            Outcome::Kept(..) => self.find_and_decide(asked, None),
+            Outcome::Raised(error) => {
                 self.cache.counters.count_miss();
                 self.cache.counters.count_collapsed();
                 Lookup::Raised(Arc::clone(error))
             }
-            Failure::Response(entry) => {
+            Outcome::Response(entry) => {
                 self.cache.counters.count_miss();
                 self.cache.counters.count_collapsed();
                 let status = CacheStatus {

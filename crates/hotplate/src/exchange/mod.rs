@@ -11,6 +11,7 @@
 //!        ──► NeedBody           a rule puts the request's body into the key: read it and ask again
 //!        ──► Forward(exchange)  run the application for this client alone
 //!        ──► Load(exchange)     this caller holds the permit: run the application on a task of its own
+//!        ──► Seek(seek)         look in the shared tier: run its job, then `resume`
 //!        ──► Wait(ticket)       somebody else holds it: wait, then ask again
 //!        ──► Raised(error)      the load this request waited for raised: so does this request
 //!
@@ -34,6 +35,6 @@ pub mod request;
 pub mod response;
 
 pub use load::{CLIENT_ONLY_FIELDS, ChunkStep, Dependency, Edits, Exchange, HeadStep, LoadRequest};
-pub use lookup::{HttpCache, Lookup, Partition, Round};
+pub use lookup::{HttpCache, Lookup, Partition, Round, Seek};
 pub use request::Request;
 pub use response::{Content, Response};

@@ -16,17 +16,20 @@ use hotplate_policy::time::Timestamp;
 use hotplate_policy::vary::Vary;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Outcome};
 use crate::entry::{Body, Entry, EntryParts};
 use crate::exchange::client::{ClientTtl, is_own_line};
 use crate::exchange::load::{Arrived, Edits, Exchange};
 use crate::exchange::lookup::{HttpCache, significant_key};
 use crate::exchange::request::Lines;
+use crate::fill::End;
 use crate::key::Key;
 use crate::log::{Footprint, Position};
 use crate::rules::Rule;
+use crate::share::Storing;
 use crate::tags;
 use crate::tier::local::{Slot, VaryRecord};
+use crate::tier::sealed::Kind;
 
 /// How many tags one stored response may have; further ones are left out.
 const MOST_TAGS: usize = 128;
@@ -248,9 +251,38 @@ impl<B: Body> HttpCache<B> {
     ///
     /// # Returns
     ///
-    /// Whether a response stands there now, this one or a newer; `false` when it is too large for the tier.
-    pub(crate) fn publish(&self, exchange: &Exchange<B>, draft: &Draft, entry: Arc<Entry<B>>) -> bool {
-        let Some(exact) = exchange.primary() else { return false };
+    /// Where it stands now.
+    pub(crate) fn publish(
+        &self,
+        exchange: &mut Exchange<B>,
+        draft: &Draft,
+        entry: Arc<Entry<B>>,
+    ) -> Stands<B> {
+        let (stamp, lease) = exchange.for_all();
+        let Some((stands, key, primary)) = self.place(exchange, draft, &entry) else {
+            return Stands::Nowhere;
+        };
+        if let (Some(share), Some(stamp)) = (&self.cache.share, stamp) {
+            let names = &draft.selecting.names;
+            let record = (!names.is_empty()).then(|| (primary, names.clone()));
+            let kind = Kind::Response;
+            share.store(Storing { key, kind, entry, stamp, record, force: false }, lease);
+        }
+        stands
+    }
+
+    /// Puts a response into the local tier.
+    ///
+    /// # Returns
+    ///
+    /// Where it stands, its key and the primary key.
+    fn place(
+        &self,
+        exchange: &Exchange<B>,
+        draft: &Draft,
+        entry: &Arc<Entry<B>>,
+    ) -> Option<(Stands<B>, Key, Key)> {
+        let exact = exchange.primary()?;
         let local = &self.cache.local;
         let _publishing = self.cache.publishing();
         let primary = match (&draft.search, exchange.key_parts()) {
@@ -266,8 +298,12 @@ impl<B: Body> HttpCache<B> {
         let known = match local.get(&primary) {
             Some(Slot::Vary(known)) if known.names() == names => Some(known),
             // What a newer load found the key to vary by, or not to vary, stands.
-            Some(Slot::Vary(other)) if other.latest() > began => return true,
-            Some(Slot::Response(present)) if present.began() > began => return true,
+            Some(Slot::Vary(other)) if other.latest() > began => {
+                return Some((Stands::Local, primary, primary));
+            }
+            Some(Slot::Response(present)) if present.began() > began => {
+                return Some((Stands::Local, primary, primary));
+            }
             _ => None,
         };
         let key = if names.is_empty() {
@@ -276,20 +312,27 @@ impl<B: Body> HttpCache<B> {
             let lines = exchange.request().fields.to_vec();
             let variant = self.variant(primary, names, Fields::new(&lines));
             if matches!(local.get(&variant), Some(Slot::Response(present)) if present.began() > began) {
-                return true;
+                return Some((Stands::Local, variant, primary));
             }
             let (record, dropped) = match known {
                 Some(known) => known.with(variant, began),
                 None => VaryRecord::new(names.to_vec()).with(variant, began),
             };
-            for key in dropped {
-                local.remove(&key);
+            for key in &dropped {
+                local.remove(key);
+            }
+            if let Some(share) = &self.cache.share {
+                share.discard(dropped);
             }
             local.insert(primary, Slot::Vary(Arc::new(record)));
             variant
         };
         self.cache.note_retention(&entry.meta);
-        let stored = local.insert(key, Slot::Response(entry));
+        if !self.cache.keeps_responses {
+            self.cache.counters.count_stored();
+            return Some((Stands::Elsewhere(key, Arc::clone(entry)), key, primary));
+        }
+        let stored = local.insert(key, Slot::Response(Arc::clone(entry)));
         if stored {
             self.cache.counters.count_stored();
             if primary != exact {
@@ -297,7 +340,60 @@ impl<B: Body> HttpCache<B> {
                 local.remove(&exact);
             }
         }
-        stored
+        let stands = if stored { Stands::Local } else { Stands::Nowhere };
+        Some((stands, key, primary))
+    }
+
+    /// Puts a response from the shared tier where lookups find it, unless a newer one is there.
+    ///
+    /// # Returns
+    ///
+    /// Whether the caller has to keep it instead: responses are not kept in the local tier, or it is too large for it.
+    pub(crate) fn land(&self, key: Key, entry: &Arc<Entry<B>>) -> bool {
+        if !self.cache.keeps_responses {
+            return true;
+        }
+        let local = &self.cache.local;
+        let _publishing = self.cache.publishing();
+        self.cache.note_retention(&entry.meta);
+        match local.get(&key) {
+            Some(Slot::Response(present)) if present.meta.request_time > entry.meta.request_time => false,
+            _ => !local.insert(key, Slot::Response(Arc::clone(entry))),
+        }
+    }
+
+    /// Another process found that the responses of a key vary by these request fields.
+    pub(crate) fn learn_variants(&self, primary: Key, names: Vec<Box<str>>) {
+        let local = &self.cache.local;
+        let _publishing = self.cache.publishing();
+        if !matches!(local.get(&primary), Some(Slot::Vary(known)) if *known.names() == *names) {
+            local.insert(primary, Slot::Vary(Arc::new(VaryRecord::new(names))));
+        }
+    }
+}
+
+/// Where a response stands that was to be stored.
+pub(crate) enum Stands<B> {
+    /// It, or a newer one, in the local tier.
+    Local,
+    /// Not there, because no response is.
+    Elsewhere(Key, Arc<Entry<B>>),
+    /// Nowhere in this process: it is too large.
+    Nowhere,
+}
+
+impl<B> Stands<B> {
+    /// How the load ends for those who wait; `None` where its answer is not stored.
+    pub(crate) fn end(&self) -> Option<End<Outcome<B>>> {
+        match self {
+            Self::Local => Some(End::Stored),
+            Self::Elsewhere(key, entry) => Some(End::Given(Outcome::Kept(*key, Arc::clone(entry)))),
+            Self::Nowhere => None,
+        }
+    }
+
+    pub(crate) fn is_stored(&self) -> bool {
+        !matches!(self, Self::Nowhere)
     }
 }
 

@@ -18,6 +18,8 @@ const SHARDS: usize = 16;
 pub enum End<T> {
     /// Its answer is stored: look it up.
     Stored,
+    /// Its answer is this, and is not stored where waiters look.
+    Given(T),
     /// Its answer cannot be stored: load for yourself, all at once.
     NotStorable,
     /// It failed: this is everybody's failure, nobody tries again at once.
@@ -94,6 +96,21 @@ impl<T> Fills<T> {
         });
         fills.insert(key, Arc::clone(&fill));
         Join::Lead(Permit { key, fill, shard: Arc::clone(shard), finished: false })
+    }
+
+    /// Forgets every load under way: in a process that was forked off, nobody runs them. Those who wait are woken.
+    pub fn forget_all(&self) {
+        for shard in &self.shards {
+            let fills = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
+            for fill in fills.into_values() {
+                let wakers = {
+                    let mut state = fill.state.lock().unwrap_or_else(PoisonError::into_inner);
+                    state.end.get_or_insert(End::Abandoned);
+                    std::mem::take(&mut state.wakers)
+                };
+                wakers.into_values().for_each(Waker::wake);
+            }
+        }
     }
 
     /// How many keys are being loaded.

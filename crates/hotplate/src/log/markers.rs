@@ -17,6 +17,9 @@ pub(super) const MOST_MARKERS: usize = 1 << 18;
 /// How many of the last records are kept for people to look at.
 const RECENT: usize = 128;
 
+/// What the hashes of targets begin with where processes have to agree on them.
+const SHARED_SEED: u64 = 0x686f_7470_6c61_7465;
+
 /// The log of one process.
 pub struct Log {
     /// The position of the last record. Written under the lock of `markers`, after the marker.
@@ -58,6 +61,18 @@ impl Log {
         }
     }
 
+    /// An empty log whose targets have the same ids in every process.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self { seed: SHARED_SEED, ..Self::new() }
+    }
+
+    /// The id of a target in this log; `None` is everything.
+    #[must_use]
+    pub fn id_of(&self, target: &Target<'_>) -> Option<TargetId> {
+        TargetId::of(self.seed, target)
+    }
+
     /// The position of the last record: the stamp of a load that begins now.
     #[must_use]
     pub fn position(&self) -> Position {
@@ -70,8 +85,11 @@ impl Log {
     /// **Cost**: one map write. Once in 131,072 new targets the older half of the markers is dropped, which takes
     /// milliseconds; what was loaded before them and not found usable since is then [`Standing::Invalid`].
     pub fn append(&self, target: &Target<'_>, mode: Mode, now: Timestamp) -> Position {
-        let words = target.to_string();
-        let id = TargetId::of(self.seed, target);
+        self.append_id(self.id_of(target), target.to_string(), mode, now)
+    }
+
+    /// As [`Log::append`], for a target that another process named: `words` is what people are shown.
+    pub fn append_id(&self, id: Option<TargetId>, words: String, mode: Mode, now: Timestamp) -> Position {
         let mut markers = self.markers.write().unwrap_or_else(PoisonError::into_inner);
         let position = self.head.load(Ordering::Relaxed) + 1;
         match id {

@@ -57,6 +57,18 @@ impl fmt::Display for Target<'_> {
 pub struct TargetId(u64);
 
 impl TargetId {
+    /// The id with this number.
+    #[must_use]
+    pub const fn from_u64(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The id's number.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+
     /// The id of a target under a log's seed, or `None` for what covers everything. Each kind has a seed of its own, so that a tag never meets a path.
     pub(super) fn of(seed: u64, target: &Target<'_>) -> Option<Self> {
         let hash = |kind: u64, bytes: &[u8]| xxh3_64_with_seed(bytes, seed.wrapping_add(kind));

@@ -1,5 +1,12 @@
 //! Where stored responses live.
 //!
-//! One tier today: [`local`], in the memory of this process.
+//! * [`local`]: in the memory of this process. Synchronous, infallible.
+//! * [`shared`]: what processes have in common. A trait and its contract; [`memory`] is the simplest thing that keeps
+//!   it, and what it means.
 
 pub mod local;
+pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
+pub mod sealed;
+pub mod shared;

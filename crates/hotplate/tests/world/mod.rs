@@ -27,7 +27,7 @@ use std::task::Wake;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hotplate::cache::{Cache, Failure};
+use hotplate::cache::{Cache, Outcome};
 use hotplate::clock::{Clock, ManualClock};
 use hotplate::config::SettingsOptions;
 use hotplate::event::Stats;
@@ -95,7 +95,7 @@ struct Client {
     ask: Ask,
     standing: Standing,
     waits: u8,
-    waiting: Option<(Ticket<Failure<Bytes>>, Arc<Woken>)>,
+    waiting: Option<(Ticket<Outcome<Bytes>>, Arc<Woken>)>,
     answer: Answer,
     raised: Option<String>,
 }

@@ -47,6 +47,7 @@ impl World {
                     self.decided += 1;
                     self.open(exchange, Some(client), ask, true);
                 }
+                Lookup::Seek(_) => unreachable!("these worlds have no shared tier"),
                 Lookup::Wait(ticket) => {
                     let known = &mut self.clients[client.0];
                     known.standing = Standing::Waiting;

@@ -6,7 +6,7 @@ use hotplate_policy::reason::Reason;
 use hotplate_policy::time::Timestamp;
 
 use super::{Came, ChunkStep, Edits, Exchange, Purpose, State};
-use crate::cache::Failure;
+use crate::cache::Outcome;
 use crate::entry::Body;
 use crate::exchange::publish::Draft;
 use crate::fill::End;
@@ -47,7 +47,7 @@ impl<B: Body> Exchange<B> {
             Purpose::Share(status, lines) => {
                 let entry =
                     Draft::unstored(self, status, &lines, now).entry(&self.http.cache, self.position, body);
-                self.finish_permit(End::Failed(Failure::Response(Arc::new(entry))));
+                self.finish_permit(End::Failed(Outcome::Response(Arc::new(entry))));
                 return if self.answered { ChunkStep::Drop } else { ChunkStep::Send };
             }
             Purpose::Store(mut draft) => {
@@ -55,12 +55,12 @@ impl<B: Body> Exchange<B> {
                 let entry = Arc::new(draft.entry(&self.http.cache, self.position, body));
                 let http = Arc::clone(&self.http);
                 let stored = http.publish(self, &draft, Arc::clone(&entry));
-                if stored {
-                    self.finish_permit(End::Stored);
+                if let Some(end) = stored.end() {
+                    self.finish_permit(end);
                 } else {
                     self.remember_not_storable(Reason::TooLarge, now);
                 }
-                (entry, stored)
+                (entry, stored.is_stored())
             }
         };
         self.http.cache.retries.clear(self.origin.key);

@@ -204,26 +204,27 @@ impl<B: Body> Exchange<B> {
                 draft.keep_generated_etag(stale.meta.flags);
                 let entry = Arc::new(draft.entry(&http.cache, self.position, stale.body().share()));
                 let stored = http.publish(self, &draft, Arc::clone(&entry));
-                (entry, stored)
+                (entry, stored.end())
             }
             Err(reason) => {
                 http.cache.counters.count_not_stored(reason);
                 http.forget(&self.origin.key, stale);
                 let draft = Draft::unstored(self, stale.meta.status, &Lines::stored(merged.fields), now);
-                (Arc::new(draft.entry(&http.cache, self.position, stale.body().share())), false)
+                (Arc::new(draft.entry(&http.cache, self.position, stale.body().share())), None)
             }
         };
         if !self.answered {
             http.cache.counters.count_validated();
         }
         http.cache.retries.clear(self.origin.key);
-        self.finish_permit(if stored { End::Stored } else { End::NotStorable });
+        let is_stored = stored.is_some();
+        self.finish_permit(stored.unwrap_or(End::NotStorable));
         self.state = State::Passing;
         if self.answered {
             return HeadStep::Send(Edits::default());
         }
         self.answered = true;
-        HeadStep::Answer(self.answer_from(entry, now, Came { confirmed: true, stored }))
+        HeadStep::Answer(self.answer_from(entry, now, Came { confirmed: true, stored: is_stored }))
     }
 
     pub(super) fn not_stored(&mut self, reason: Reason, arrived: &Arrived<'_>) -> HeadStep<B> {

@@ -1,0 +1,140 @@
+//! From the runtime's thread to an event loop: a queue of what is done, and one wake-up for all of it.
+//!
+//! A result is pushed without a lock and without the interpreter. Only the first after the loop has last looked writes a
+//! byte to a socket the loop watches; its reader callback takes everything that is there by then. Measured against one
+//! `call_soon_threadsafe` a result: see docs/design.
+
+use std::future::Future;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_queue::SegQueue;
+use hotplate::entry::Entry;
+use hotplate::share::Sought;
+use hotplate::tier::shared::Head;
+use pyo3::exceptions::PyOSError;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::body::PyBody;
+use crate::cache::Sighted;
+use crate::runtime;
+use crate::step::Step;
+
+/// What a task came to, and who waits for it.
+pub(crate) enum Done {
+    /// A lookup in the shared tier for a request.
+    Sought(Py<Step>, Sought),
+    /// An invalidation.
+    Appended(Option<Head>),
+    /// A change of a value.
+    Changed(bool),
+    /// A lookup of a value.
+    Value(Sighted, Sought),
+}
+
+struct Completion {
+    future: Py<PyAny>,
+    done: Done,
+}
+
+struct Queue {
+    completions: SegQueue<Completion>,
+    /// A byte is on its way to the loop.
+    woken: AtomicBool,
+    writer: UnixStream,
+}
+
+impl Queue {
+    fn push(&self, completion: Completion) {
+        self.completions.push(completion);
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            // Full means that the loop has not read for long, and will; closed, that it never will.
+            let _ = (&self.writer).write(&[1]);
+        }
+    }
+}
+
+/// One for each event loop. `loop.add_reader(bridge.fileno(), bridge.drain)` connects it.
+#[pyclass(frozen, module = "hotplate._core")]
+pub(crate) struct Bridge {
+    queue: Arc<Queue>,
+    reader: UnixStream,
+}
+
+#[pymethods]
+impl Bridge {
+    #[new]
+    fn new() -> PyResult<Self> {
+        let failed = |error: std::io::Error| PyOSError::new_err(error.to_string());
+        let (reader, writer) = UnixStream::pair().map_err(failed)?;
+        reader.set_nonblocking(true).map_err(failed)?;
+        writer.set_nonblocking(true).map_err(failed)?;
+        let queue = Queue { completions: SegQueue::new(), woken: AtomicBool::new(false), writer };
+        Ok(Self { queue: Arc::new(queue), reader })
+    }
+
+    /// What the loop watches.
+    fn fileno(&self) -> i32 {
+        self.reader.as_raw_fd()
+    }
+
+    /// Gives every result that is there to its future. Called by the loop.
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        let mut bytes = [0; 64];
+        while matches!((&self.reader).read(&mut bytes), Ok(read) if read == bytes.len()) {}
+        // Before the queue is emptied: what is pushed from here on wakes the loop again.
+        self.queue.woken.store(false, Ordering::Release);
+        let mut failed = None;
+        while let Some(Completion { future, done }) = self.queue.completions.pop() {
+            if let Err(error) = deliver(py, future.bind(py), done) {
+                failed.get_or_insert(error);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Bridge {
+    /// Runs a task on the runtime's thread; what it comes to is given to `future`, on the loop of this bridge.
+    pub(crate) fn run(
+        &self,
+        future: Py<PyAny>,
+        task: impl Future<Output = Done> + Send + 'static,
+    ) -> PyResult<()> {
+        let queue = Arc::clone(&self.queue);
+        runtime::spawn(async move {
+            let done = task.await;
+            queue.push(Completion { future, done });
+        })?;
+        Ok(())
+    }
+}
+
+fn deliver(py: Python<'_>, future: &Bound<'_, PyAny>, done: Done) -> PyResult<()> {
+    let result = match done {
+        Done::Sought(step, sought) => {
+            step.get().found(sought);
+            py.None().into_bound(py)
+        }
+        Done::Appended(head) => head.map(|head| head.position).into_pyobject(py)?.into_any(),
+        Done::Changed(changed) => changed.into_pyobject(py)?.to_owned().into_any(),
+        Done::Value(sighted, sought) => match sighted.land(sought) {
+            Some(entry) => body(py, &entry)?,
+            None => py.None().into_bound(py),
+        },
+    };
+    // Whoever waited may be gone.
+    if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
+        future.call_method1(intern!(py, "set_result"), (result,))?;
+    }
+    Ok(())
+}
+
+/// The content of a stored value.
+pub(crate) fn body<'py>(py: Python<'py>, entry: &Entry<PyBody>) -> PyResult<Bound<'py, PyAny>> {
+    Ok(entry.body().object(py)?.into_any())
+}

@@ -1,0 +1,348 @@
+//! The shared log as far as this process has applied it.
+//!
+//! The process's own log ([`super::Log`]) counts what *it* has seen, in positions of its own. This is the other half:
+//! the positions that every process means, by which a response that another process stored is judged. The two are
+//! written in one order and read in the other, so that no record falls between them:
+//!
+//! ```text
+//! apply:  followed, then own log          judge:  own position, then followed
+//! ```
+//!
+//! A response that is judged current here may be kept in the local tier at the own position read before.
+//!
+//! An invalidation by this process is *pending* until the shared tier has acknowledged it. Until then no response from
+//! the shared tier that it names is used: however it is stamped, it is older.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{PoisonError, RwLock};
+
+use super::{Footprint, Mode, Standing, TargetId};
+use crate::tier::shared::{Cursor, Head, Record, Snapshot};
+
+/// How many of its own records a process recognises when it reads them again.
+const OWN: usize = 4096;
+
+/// More invalidations than this are not kept while the shared tier is away: all of them become one of everything.
+pub const MOST_PENDING: usize = 1024;
+
+/// The most markers of the shared log that are held; see [`super::markers::MOST_MARKERS`].
+const MOST_MARKERS: usize = super::markers::MOST_MARKERS;
+
+/// What the shared log says of a response that came from the shared tier.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Judgement {
+    /// What is said of it by every record up to the head that was asked about.
+    Known(Standing),
+    /// This process has not applied the log up to that head yet.
+    Behind,
+    /// It was stamped in another epoch: records may be lost.
+    OtherEpoch,
+}
+
+/// The shared log as far as it is applied.
+#[derive(Debug, Default)]
+pub struct Followed(RwLock<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    cursor: Cursor,
+    floor: u64,
+    everything: Marker,
+    by_target: HashMap<TargetId, Marker>,
+    pending: Vec<Record>,
+    /// Nonces of own records, which the own log has already.
+    own: VecDeque<u64>,
+    known_own: HashSet<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Marker {
+    hard: u64,
+    soft: u64,
+}
+
+impl Followed {
+    /// The last record applied; the head of epoch 0 while the log has never been read.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        self.read().cursor
+    }
+
+    /// Notes a record of this process before it is sent. When too many wait, they become one record of everything,
+    /// which is returned in place of `record`.
+    pub fn intend(&self, record: Record) -> Record {
+        let mut state = self.write();
+        let record = if state.pending.len() >= MOST_PENDING {
+            state.pending.clear();
+            Record { nonce: record.nonce, mode: Mode::Hard, targets: vec![None] }
+        } else {
+            record
+        };
+        if state.own.len() == OWN
+            && let Some(oldest) = state.own.pop_front()
+        {
+            state.known_own.remove(&oldest);
+        }
+        state.own.push_back(record.nonce);
+        state.known_own.insert(record.nonce);
+        state.pending.push(record.clone());
+        record
+    }
+
+    /// The shared tier has appended a record of this process, which has the position of `head` in its epoch.
+    ///
+    /// In another epoch than that applied here the record stays pending: the next [`Followed::replace`] has it.
+    pub fn acknowledge(&self, nonce: u64, head: Head) {
+        let mut state = self.write();
+        if head.epoch != state.cursor.head.epoch {
+            return;
+        }
+        if let Some(place) = state.pending.iter().position(|record| record.nonce == nonce) {
+            let record = state.pending.swap_remove(place);
+            state.mark(&record, head.position);
+        }
+    }
+
+    /// Records that the shared tier has not acknowledged.
+    #[must_use]
+    pub fn pending(&self) -> Vec<Record> {
+        self.read().pending.clone()
+    }
+
+    /// Applies the record that follows the cursor.
+    ///
+    /// # Returns
+    ///
+    /// Whether it is another process's: then the own log has to hear of it, after this.
+    pub fn apply(&self, record: &Record) -> bool {
+        let mut state = self.write();
+        let position = state.cursor.head.position + 1;
+        state.cursor.head.position = position;
+        state.cursor.nonce = record.nonce;
+        state.mark(record, position);
+        state.pending.retain(|pending| pending.nonce != record.nonce);
+        if state.by_target.len() > MOST_MARKERS {
+            state.drop_older_half();
+        }
+        !state.known_own.contains(&record.nonce)
+    }
+
+    /// Takes a snapshot in place of what was applied.
+    ///
+    /// # Returns
+    ///
+    /// What the own log has to hear of, after this: the targets named since, or [`Missed::Everything`].
+    pub fn replace(&self, snapshot: &Snapshot) -> Missed {
+        let mut state = self.write();
+        let before = state.cursor.head;
+        let lost = before.epoch != snapshot.cursor.head.epoch || snapshot.floor > before.position;
+        state.cursor = snapshot.cursor;
+        state.floor = snapshot.floor;
+        state.everything = Marker::default();
+        state.by_target.clear();
+        for (target, mode, position) in &snapshot.markers {
+            state.marker(*target).set(*mode, *position);
+        }
+        if lost {
+            return Missed::Everything;
+        }
+        let since = snapshot.markers.iter().filter(|(_, _, position)| *position > before.position);
+        Missed::Targets(since.map(|(target, mode, _)| (*target, *mode)).collect())
+    }
+
+    /// Judges a response that was stamped with `began`, against a log that stood at `head` when it was read.
+    #[must_use]
+    pub fn judge(&self, footprint: &Footprint, began: Head, head: Head) -> Judgement {
+        let state = self.read();
+        let applied = state.cursor.head;
+        if head > applied || (began.epoch > applied.epoch) {
+            return Judgement::Behind;
+        }
+        if began.epoch != applied.epoch {
+            return Judgement::OtherEpoch;
+        }
+        Judgement::Known(state.standing(footprint, began.position))
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, State> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What was appended while this process did not read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Missed {
+    /// It cannot be told: nothing that is stored here is usable.
+    Everything,
+    /// These targets; `None` is everything.
+    Targets(Vec<(Option<TargetId>, Mode)>),
+}
+
+impl State {
+    fn marker(&mut self, target: Option<TargetId>) -> &mut Marker {
+        match target {
+            Some(target) => self.by_target.entry(target).or_default(),
+            None => &mut self.everything,
+        }
+    }
+
+    fn mark(&mut self, record: &Record, position: u64) {
+        for target in &record.targets {
+            self.marker(*target).set(record.mode, position);
+        }
+    }
+
+    fn standing(&self, footprint: &Footprint, position: u64) -> Standing {
+        if position < self.floor || position < self.everything.hard {
+            return Standing::Invalid;
+        }
+        let mut soft = position < self.everything.soft;
+        for target in footprint.targets() {
+            if let Some(marker) = self.by_target.get(target) {
+                if position < marker.hard {
+                    return Standing::Invalid;
+                }
+                soft |= position < marker.soft;
+            }
+        }
+        for record in &self.pending {
+            let named =
+                |target: &Option<TargetId>| target.is_none_or(|target| footprint.targets().contains(&target));
+            if record.targets.iter().any(named) {
+                match record.mode {
+                    Mode::Hard => return Standing::Invalid,
+                    Mode::Soft => soft = true,
+                }
+            }
+        }
+        if soft { Standing::Soft } else { Standing::Current }
+    }
+
+    fn drop_older_half(&mut self) {
+        let mut positions: Vec<u64> = self.by_target.values().map(Marker::last).collect();
+        let middle = positions.len() / 2;
+        let (_, median, _) = positions.select_nth_unstable(middle);
+        let floor = *median;
+        self.by_target.retain(|_, marker| marker.last() > floor);
+        self.floor = self.floor.max(floor);
+    }
+}
+
+impl Marker {
+    /// Positions come in any order from a snapshot.
+    fn set(&mut self, mode: Mode, position: u64) {
+        match mode {
+            Mode::Hard => self.hard = self.hard.max(position),
+            Mode::Soft => self.soft = self.soft.max(position),
+        }
+    }
+
+    fn last(&self) -> u64 {
+        self.hard.max(self.soft)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Key;
+    use crate::log::{Log, Target};
+
+    fn footprint(log: &Log, tag: &str) -> Footprint {
+        Footprint::new(log, Key::from_u128(7), b"h", b"/p", [tag])
+    }
+
+    fn id(log: &Log, tag: &str) -> Option<TargetId> {
+        log.id_of(&Target::Tag(tag))
+    }
+
+    fn record(log: &Log, nonce: u64, tag: &str) -> Record {
+        Record { nonce, mode: Mode::Hard, targets: vec![id(log, tag)] }
+    }
+
+    fn at(epoch: u64, position: u64) -> Head {
+        Head { epoch, position }
+    }
+
+    fn started() -> (Log, Followed) {
+        let followed = Followed::default();
+        let cursor = Cursor { head: at(5, 0), nonce: 0 };
+        followed.replace(&Snapshot { cursor, ..Snapshot::default() });
+        (Log::new(), followed)
+    }
+
+    #[test]
+    fn a_record_reaches_what_was_stamped_before_it_and_nothing_after() {
+        let (log, followed) = started();
+        assert!(followed.apply(&record(&log, 1, "a")));
+        let (a, b) = (footprint(&log, "a"), footprint(&log, "b"));
+        assert_eq!(followed.judge(&a, at(5, 0), at(5, 1)), Judgement::Known(Standing::Invalid));
+        assert_eq!(followed.judge(&a, at(5, 1), at(5, 1)), Judgement::Known(Standing::Current));
+        assert_eq!(followed.judge(&b, at(5, 0), at(5, 1)), Judgement::Known(Standing::Current));
+    }
+
+    #[test]
+    fn a_head_that_is_not_applied_yet_cannot_be_judged_and_another_epoch_is_told() {
+        let (log, followed) = started();
+        let a = footprint(&log, "a");
+        assert_eq!(followed.judge(&a, at(5, 0), at(5, 1)), Judgement::Behind);
+        assert_eq!(followed.judge(&a, at(6, 0), at(6, 0)), Judgement::Behind);
+        assert_eq!(followed.judge(&a, at(4, 9), at(5, 0)), Judgement::OtherEpoch);
+    }
+
+    #[test]
+    fn what_this_process_has_invalidated_is_not_used_before_the_tier_has_heard_of_it() {
+        let (log, followed) = started();
+        let a = footprint(&log, "a");
+        followed.intend(record(&log, 9, "a"));
+        assert_eq!(followed.judge(&a, at(5, 0), at(5, 0)), Judgement::Known(Standing::Invalid));
+        followed.acknowledge(9, at(5, 3));
+        assert!(followed.pending().is_empty());
+        assert_eq!(followed.judge(&a, at(5, 0), at(5, 0)), Judgement::Known(Standing::Invalid));
+        // Read again from the log it is recognised.
+        for nonce in [1, 2] {
+            assert!(followed.apply(&record(&log, nonce, "b")));
+        }
+        assert!(!followed.apply(&record(&log, 9, "a")));
+        assert_eq!(followed.judge(&a, at(5, 3), at(5, 3)), Judgement::Known(Standing::Current));
+    }
+
+    #[test]
+    fn an_acknowledgement_in_a_new_epoch_waits_for_the_snapshot_of_it() {
+        let (log, followed) = started();
+        let a = footprint(&log, "a");
+        followed.intend(record(&log, 9, "a"));
+        followed.acknowledge(9, at(6, 1));
+        assert_eq!(followed.pending().len(), 1);
+        assert_eq!(followed.judge(&a, at(5, 0), at(5, 0)), Judgement::Known(Standing::Invalid));
+    }
+
+    #[test]
+    fn a_snapshot_of_the_same_epoch_tells_what_was_missed_and_one_that_forgot_tells_everything() {
+        let (log, followed) = started();
+        followed.apply(&record(&log, 1, "a"));
+        let markers = vec![(id(&log, "a"), Mode::Hard, 1), (id(&log, "b"), Mode::Soft, 4)];
+        let mut snapshot = Snapshot { cursor: Cursor { head: at(5, 4), nonce: 4 }, floor: 0, markers };
+        assert_eq!(followed.replace(&snapshot), Missed::Targets(vec![(id(&log, "b"), Mode::Soft)]));
+        snapshot.floor = 5;
+        snapshot.cursor.head.position = 9;
+        assert_eq!(followed.replace(&snapshot), Missed::Everything);
+        snapshot.cursor.head.epoch = 6;
+        assert_eq!(followed.replace(&snapshot), Missed::Everything);
+    }
+
+    #[test]
+    fn too_many_pending_records_become_one_of_everything() {
+        let (log, followed) = started();
+        for nonce in 0..=MOST_PENDING as u64 {
+            followed.intend(record(&log, nonce + 1, &format!("t{nonce}")));
+        }
+        let pending = followed.pending();
+        assert_eq!(pending.len(), 1);
+        assert_eq!(pending[0].targets, vec![None]);
+    }
+}

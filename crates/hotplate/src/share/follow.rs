@@ -1,0 +1,100 @@
+//! Reading the log: what other processes made untrue, told to the own log in order.
+//!
+//! Each turn asks for what follows the last record applied, and waits for it. Where the answer is a gap, the whole log is
+//! read as a snapshot; where its epoch has changed, nothing stored here is usable any more.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::Share;
+use super::counters::add;
+use crate::log::followed::Missed;
+use crate::log::{Mode, TargetId};
+use crate::tier::shared::{Cursor, Fault, Record, Tail};
+
+/// How long one read waits for records: after this the head is checked and certainty is renewed.
+const TAIL_WAIT: Duration = Duration::from_millis(500);
+
+/// The pause after a fault.
+const AFTER_FAULT: Duration = Duration::from_millis(50);
+
+impl Share {
+    /// Reads the log for ever. Dropping the future stops reading, and leaves this process uncertain in time.
+    pub async fn follow(self: Arc<Self>) {
+        loop {
+            match self.follow_once().await {
+                Ok(()) => self.certain.store(true, Ordering::Release),
+                Err(fault) => {
+                    self.certain.store(false, Ordering::Release);
+                    if fault != Fault::Down {
+                        self.counters.count_fault(fault);
+                    }
+                    self.tier.pause(AFTER_FAULT).await;
+                }
+            }
+            self.wake_behind();
+        }
+    }
+
+    /// One turn of [`Share::follow`].
+    ///
+    /// # Errors
+    ///
+    /// What kept the log from being read.
+    pub async fn follow_once(&self) -> Result<(), Fault> {
+        if self.unsent.swap(false, Ordering::AcqRel) {
+            for record in self.followed.pending() {
+                if self.send(record).await.is_none() {
+                    break;
+                }
+            }
+        }
+        let cursor = self.followed.cursor();
+        if cursor == Cursor::default() {
+            return self.start_over(None).await;
+        }
+        let wait = if self.certain.load(Ordering::Acquire) { TAIL_WAIT } else { Duration::ZERO };
+        match self.tier.tail(cursor, wait).await? {
+            Tail::Records(records) => {
+                records.iter().for_each(|record| self.apply(record));
+                Ok(())
+            }
+            Tail::Gap => self.start_over(Some(cursor)).await,
+        }
+    }
+
+    fn apply(&self, record: &Record) {
+        if self.followed.apply(record) {
+            for target in &record.targets {
+                self.tell_own_log(*target, record.mode);
+            }
+        }
+    }
+
+    async fn start_over(&self, cursor: Option<Cursor>) -> Result<(), Fault> {
+        let snapshot = self.tier.snapshot(cursor).await?;
+        add(&self.counters.gaps);
+        if cursor.is_some_and(|cursor| cursor.head.epoch != snapshot.cursor.head.epoch) {
+            add(&self.counters.epochs);
+            self.retained_millis.store(0, Ordering::Release);
+            // What the lost log was told may be lost with it.
+            self.unsent.store(true, Ordering::Release);
+        }
+        match self.followed.replace(&snapshot) {
+            Missed::Everything => self.tell_own_log(None, Mode::Hard),
+            Missed::Targets(targets) => {
+                targets.into_iter().for_each(|(target, mode)| self.tell_own_log(target, mode));
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_own_log(&self, target: Option<TargetId>, mode: Mode) {
+        let words = match target {
+            Some(target) => format!("by another process: {:016x}", target.as_u64()),
+            None => "by another process: everything".to_owned(),
+        };
+        self.log.append_id(target, words, mode, self.clock.now());
+    }
+}

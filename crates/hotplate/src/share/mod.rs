@@ -1,0 +1,292 @@
+//! What the caches of many processes do together: one log, one load per key, one store.
+//!
+//! A [`Share`] stands between a [`crate::cache::Cache`] and a [`SharedTier`]. It knows nothing of HTTP.
+//!
+//! * `follow`: reads the log and tells the process's own log what other processes made untrue.
+//! * `seek`: looks a key up in the shared tier, and takes the lease to load it where nothing usable is there.
+//! * `lease`: who may load, of all processes. Renewed while the load runs, given back by its owner alone.
+//! * `store`: writes what was loaded.
+//! * `counters`: what went wrong and how often.
+//!
+//! # When the shared tier fails
+//!
+//! No call of it is awaited longer than its deadline, a fault is counted and means "go on without": look up the local
+//! tier, load, answer. Invalidations are kept and sent when the tier is back. While the log cannot be read this process
+//! is *uncertain*: [`OnOutage`] says whether what it has is served.
+//!
+//! # Scope
+//!
+//! Nothing here spawns or sleeps by itself. The driver gives an [`Executor`], and drives [`Share::follow`] and
+//! [`Share::keep_leases`] for as long as the cache lives.
+
+mod counters;
+mod follow;
+mod lease;
+mod seek;
+mod store;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+pub use counters::{ShareCounters, ShareStats};
+pub use lease::Lease;
+pub use seek::{Place, Purpose, SeekJob, Sought};
+pub use store::Storing;
+
+use crate::clock::Clock;
+use crate::key::Key;
+use crate::log::followed::Followed;
+use crate::log::{Log, Mode, TargetId};
+use crate::tier::sealed::Sealer;
+use crate::tier::shared::{Head, LeaseEnd, Notice, Record, SharedTier, Stamp};
+use hotplate_policy::time::Timestamp;
+
+/// Runs futures until they end.
+pub trait Executor: Send + Sync {
+    /// Runs a task that nobody waits for. May drop it when the process ends.
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send + 'static>>);
+}
+
+/// An invalidation on its way; see [`Share::invalidate`].
+pub type Appending = Pin<Box<dyn Future<Output = Option<Head>> + Send + 'static>>;
+
+/// What is done with the local tier while this process cannot know whether it is true.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnOutage {
+    /// It is served, each response within its lifetime.
+    #[default]
+    ServeLocal,
+    /// Every request is forwarded.
+    Bypass,
+}
+
+/// Settings of a [`Share`].
+#[derive(Clone, Copy, Debug)]
+pub struct ShareOptions {
+    /// How long a lease lasts when its owner dies.
+    pub lease: Duration,
+    /// What is done while the log cannot be read.
+    pub on_outage: OnOutage,
+    /// How long a request waits, in all, for answers of the shared tier.
+    pub patience: Duration,
+}
+
+impl Default for ShareOptions {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(3),
+            on_outage: OnOutage::ServeLocal,
+            patience: Duration::from_millis(50),
+        }
+    }
+}
+
+/// A cache's part in what processes share.
+pub struct Share {
+    tier: Arc<dyn SharedTier>,
+    sealer: Sealer,
+    executor: Arc<dyn Executor>,
+    clock: Arc<dyn Clock>,
+    options: ShareOptions,
+    log: Arc<Log>,
+    followed: Followed,
+    /// The log was read without a fault, the last time it was tried.
+    certain: AtomicBool,
+    /// Invalidations of this process may be unknown to the tier.
+    unsent: AtomicBool,
+    /// The longest time the log is known to be kept for, in milliseconds.
+    retained_millis: AtomicU64,
+    leases: lease::Leases,
+    awaited: seek::Awaited,
+    /// Who waits for the log to be applied further.
+    behind: Mutex<Vec<Waker>>,
+    counters: ShareCounters,
+}
+
+impl Share {
+    /// A share of `tier`. `log` is the own log of the cache, made by [`Log::shared`].
+    #[must_use]
+    pub fn new(
+        tier: Arc<dyn SharedTier>,
+        sealer: Sealer,
+        executor: Arc<dyn Executor>,
+        clock: Arc<dyn Clock>,
+        options: ShareOptions,
+    ) -> Arc<Self> {
+        let share = Arc::new(Self {
+            tier,
+            sealer,
+            executor,
+            clock,
+            options,
+            log: Arc::new(Log::shared()),
+            followed: Followed::default(),
+            certain: AtomicBool::new(false),
+            unsent: AtomicBool::new(false),
+            retained_millis: AtomicU64::new(0),
+            leases: lease::Leases::default(),
+            awaited: seek::Awaited::default(),
+            behind: Mutex::new(Vec::new()),
+            counters: ShareCounters::default(),
+        });
+        let listener = Arc::downgrade(&share);
+        share.tier.listen(Arc::new(move |notice: Notice| {
+            if let Some(share) = listener.upgrade() {
+                share.awaited.tell(notice);
+            }
+        }));
+        share
+    }
+
+    /// The own log of the cache.
+    #[must_use]
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// Whether the shared tier can be asked at present.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.tier.is_up()
+    }
+
+    /// Whether what is in the local tier may be untrue without this process knowing.
+    #[must_use]
+    pub fn is_uncertain(&self) -> bool {
+        !self.certain.load(Ordering::Acquire) || !self.tier.is_up()
+    }
+
+    /// Whether requests are to be forwarded without being looked up.
+    #[must_use]
+    pub fn bypasses(&self) -> bool {
+        self.options.on_outage == OnOutage::Bypass && self.is_uncertain()
+    }
+
+    /// The stamp of a load that begins now; `None` while the log has never been read: then its answer is not shared.
+    #[must_use]
+    pub fn stamp(&self, request_time: Timestamp) -> Option<Stamp> {
+        let head = self.followed.cursor().head;
+        (head.epoch != 0).then_some(Stamp { head, request_time })
+    }
+
+    /// Makes targets untrue for every process.
+    ///
+    /// The own log has to hear of them too, *after* this call and before the future is awaited. The future ends when
+    /// the shared tier has the record or cannot take it now; it is sent in any case, also if the future is dropped, and
+    /// again when the tier is back.
+    ///
+    /// # Returns
+    ///
+    /// A future of the head with the record's position, or of `None` while the shared tier does not know.
+    #[must_use]
+    pub fn invalidate(self: &Arc<Self>, targets: Vec<Option<TargetId>>, mode: Mode) -> Appending {
+        let record = self.followed.intend(Record { nonce: random(), mode, targets });
+        let acknowledged = Arc::new(Acknowledged::default());
+        let share = Arc::clone(self);
+        let told = Arc::clone(&acknowledged);
+        self.executor.spawn(Box::pin(async move { told.tell(share.send(record).await) }));
+        Box::pin(std::future::poll_fn(move |context| acknowledged.poll(context.waker())))
+    }
+
+    async fn send(&self, record: Record) -> Option<Head> {
+        let nonce = record.nonce;
+        match self.tier.append(record).await {
+            Ok(head) => {
+                self.followed.acknowledge(nonce, head);
+                Some(head)
+            }
+            Err(fault) => {
+                self.counters.count_fault(fault);
+                self.unsent.store(true, Ordering::Release);
+                None
+            }
+        }
+    }
+
+    /// Removes values that no lookup will find any more.
+    pub fn discard(self: &Arc<Self>, keys: Vec<Key>) {
+        if keys.is_empty() {
+            return;
+        }
+        let share = Arc::clone(self);
+        self.executor.spawn(Box::pin(async move {
+            for key in keys {
+                if let Err(fault) = share.tier.remove(key).await {
+                    share.counters.count_fault(fault);
+                }
+            }
+        }));
+    }
+
+    /// What went wrong and how often, and where the log is.
+    #[must_use]
+    pub fn stats(&self) -> ShareStats {
+        self.counters.snapshot(self.is_up(), !self.is_uncertain(), self.followed.cursor().head)
+    }
+
+    /// Takes up work in a process that was forked off: leases and waiting tasks are the parent's.
+    pub(crate) fn after_fork(&self) {
+        self.leases.forget_all();
+        self.awaited.forget_all();
+        // Their tasks are the parent's too, and must not be woken here.
+        std::mem::forget(std::mem::take(&mut *self.behind.lock().unwrap_or_else(PoisonError::into_inner)));
+        self.certain.store(false, Ordering::Release);
+    }
+
+    fn wake_behind(&self) {
+        let wakers = std::mem::take(&mut *self.behind.lock().unwrap_or_else(PoisonError::into_inner));
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn end_lease(self: &Arc<Self>, key: Key, token: crate::tier::shared::Token, end: LeaseEnd) {
+        let share = Arc::clone(self);
+        self.executor.spawn(Box::pin(async move { share.release(key, token, end).await }));
+    }
+}
+
+impl std::fmt::Debug for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Share").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// An answer that one task gives and another may wait for.
+#[derive(Default)]
+struct Acknowledged(Mutex<(Option<Option<Head>>, Option<Waker>)>);
+
+impl Acknowledged {
+    fn tell(&self, head: Option<Head>) {
+        let waker = {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            state.0 = Some(head);
+            state.1.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, waker: &Waker) -> std::task::Poll<Option<Head>> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.0 {
+            Some(head) => std::task::Poll::Ready(head),
+            None => {
+                state.1 = Some(waker.clone());
+                std::task::Poll::Pending
+            }
+        }
+    }
+}
+
+/// A number nobody else draws; never 0.
+fn random() -> u64 {
+    // Without the system's randomness a hash of a fresh address and the time is still nobody else's.
+    getrandom::u64().unwrap_or_else(|_| {
+        use std::hash::{BuildHasher, RandomState};
+        RandomState::new().hash_one("hotplate")
+    }) | 1
+}

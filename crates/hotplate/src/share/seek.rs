@@ -1,0 +1,312 @@
+//! Looking a key up in the shared tier, and taking the lease to load it.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hotplate_policy::time::Timestamp;
+
+use super::counters::add;
+use super::{Lease, Share, random};
+use crate::entry::Entry;
+use crate::key::Key;
+use crate::log::followed::Judgement;
+use crate::log::{Footprint, Position, Standing};
+use crate::tier::sealed::{Kind, Opened};
+use crate::tier::shared::{Fault, Head, LeaseEnd, Leased, Notice, Token};
+
+/// How often a lease held by another process is asked for again, where no notice of its end has come.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// More names than this select between no variants.
+const MOST_NAMES: usize = 64;
+
+/// What a response answers to in the log, beside its tags.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The primary key.
+    pub primary: Key,
+    /// The authority of its URI.
+    pub authority: Box<[u8]>,
+    /// Its path, decoded.
+    pub path: Box<str>,
+}
+
+/// What a lookup in the shared tier is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// To answer, whatever it takes: where another process loads, its answer is waited for.
+    Answer,
+    /// To refresh what is served stale meanwhile: where another process loads, there is nothing to do.
+    Refresh,
+    /// To read: nothing is loaded, and no lease taken.
+    Read,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub enum Sought {
+    /// A response or value that is usable, the position of the own log from which on it has to be checked, and whether it
+    /// was marked stale.
+    Found(Box<Entry<Bytes>>, Position, bool),
+    /// The responses are stored under the keys of their variants, which these request fields select.
+    Vary(Vec<Box<str>>),
+    /// Another process found that the answer cannot be stored.
+    NotStorable,
+    /// Nothing usable: the caller loads, for all processes.
+    Lease(Lease),
+    /// Nothing usable, and no lease: the shared tier does not answer, the other process's load failed, or none was asked
+    /// for.
+    Nothing,
+    /// Another process refreshes it.
+    Busy,
+}
+
+/// A lookup in the shared tier, to be awaited. Dropping it leaves nothing behind but, at worst, a lease that expires.
+pub struct SeekJob {
+    share: Arc<Share>,
+    key: Key,
+    place: Place,
+    newer_than: Option<Timestamp>,
+    purpose: Purpose,
+}
+
+impl SeekJob {
+    /// # Arguments
+    ///
+    /// `key`: where to look. `newer_than`: the request time of what the caller has and cannot use; what began to load no
+    /// later is of no use either.
+    #[must_use]
+    pub fn new(
+        share: &Arc<Share>,
+        key: Key,
+        place: Place,
+        newer_than: Option<Timestamp>,
+        purpose: Purpose,
+    ) -> Self {
+        Self { share: Arc::clone(share), key, place, newer_than, purpose }
+    }
+
+    /// Runs it.
+    pub async fn run(self) -> Sought {
+        let share = Arc::clone(&self.share);
+        match self.seek().await {
+            Ok(sought) => {
+                add(match sought {
+                    Sought::Found(..) => &share.counters.hits,
+                    _ => &share.counters.misses,
+                });
+                sought
+            }
+            Err(fault) => {
+                share.counters.count_fault(fault);
+                Sought::Nothing
+            }
+        }
+    }
+
+    async fn seek(self) -> Result<Sought, Fault> {
+        let share = &self.share;
+        let token = Token(random());
+        // Registered before the lease is asked for, so that no notice of its end is missed.
+        let mut notices = None;
+        let mut waited = false;
+        loop {
+            let fetched = share.tier.fetch(self.key).await?;
+            if let Some(value) = &fetched.value
+                && let Some(found) = self.usable(value, fetched.head).await
+            {
+                return Ok(found);
+            }
+            if self.purpose == Purpose::Read {
+                return Ok(Sought::Nothing);
+            }
+            let notices = notices.get_or_insert_with(|| share.awaited.register(self.key));
+            notices.clear();
+            match share.tier.lease(self.key, token, share.options.lease, fetched.value).await? {
+                Leased::Changed => continue,
+                Leased::Granted => {
+                    add(&share.counters.leases);
+                    return Ok(Sought::Lease(Lease::new(share, self.key, token)));
+                }
+                Leased::Held(_) if self.purpose == Purpose::Refresh => return Ok(Sought::Busy),
+                Leased::Held(left) => {
+                    if !std::mem::replace(&mut waited, true) {
+                        add(&share.counters.waits);
+                    }
+                    let pause = share.tier.pause(left.min(ASK_AGAIN));
+                    match notices.next_or(pause).await {
+                        Some(LeaseEnd::NotStorable) => return Ok(Sought::NotStorable),
+                        Some(LeaseEnd::Failed) => return Ok(Sought::Nothing),
+                        Some(LeaseEnd::Stored | LeaseEnd::Abandoned) | None => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a stored value is good for; `None`: for nothing.
+    async fn usable(&self, value: &Bytes, head: Option<Head>) -> Option<Sought> {
+        let share = &self.share;
+        let opened = match share.sealer.open(self.key, value) {
+            Ok(opened) => opened,
+            Err(error) => {
+                share.counters.count_unreadable(Some(error));
+                return None;
+            }
+        };
+        match opened.kind {
+            Kind::VaryRecord => {
+                let names = names(&opened.payload);
+                if names.is_none() {
+                    share.counters.count_unreadable(None);
+                }
+                names.map(Sought::Vary)
+            }
+            Kind::Response | Kind::Value => self.usable_entry(&opened, head?).await,
+        }
+    }
+
+    async fn usable_entry(&self, opened: &Opened, head: Head) -> Option<Sought> {
+        let share = &self.share;
+        if !share.is_applied(head).await {
+            add(&share.counters.behind);
+            return None;
+        }
+        let Place { primary, authority, path } = &self.place;
+        let decoded = Entry::decode(&opened.payload, |tags| {
+            let tags = tags.iter().copied();
+            Footprint::new(&share.log, *primary, authority, path.as_bytes(), tags)
+        });
+        let Ok(entry) = decoded else {
+            share.counters.count_unreadable(None);
+            return None;
+        };
+        if self.newer_than.is_some_and(|known| entry.meta.request_time <= known) {
+            return None;
+        }
+        // Before the judgement: what is appended in between is noticed by the next lookup.
+        let position = share.log.position();
+        match share.followed.judge(&entry.footprint, opened.stamp.head, head) {
+            Judgement::Known(standing @ (Standing::Current | Standing::Soft)) => {
+                Some(Sought::Found(Box::new(entry), position, standing == Standing::Soft))
+            }
+            Judgement::Known(Standing::Invalid) | Judgement::OtherEpoch => {
+                add(&share.counters.outdated);
+                None
+            }
+            Judgement::Behind => {
+                add(&share.counters.behind);
+                None
+            }
+        }
+    }
+}
+
+impl Share {
+    /// Waits until the log is applied up to `head`; `false` if that takes too long.
+    async fn is_applied(&self, head: Head) -> bool {
+        if self.followed.cursor().head >= head {
+            return true;
+        }
+        let mut pause = self.tier.pause(self.options.patience);
+        std::future::poll_fn(|context| {
+            if self.followed.cursor().head >= head {
+                return Poll::Ready(true);
+            }
+            self.behind.lock().unwrap_or_else(PoisonError::into_inner).push(context.waker().clone());
+            // Once more: it may have been applied before the waker was there.
+            if self.followed.cursor().head >= head {
+                return Poll::Ready(true);
+            }
+            pause.as_mut().poll(context).map(|()| false)
+        })
+        .await
+    }
+}
+
+fn names(payload: &[u8]) -> Option<Vec<Box<str>>> {
+    let text = std::str::from_utf8(payload).ok()?;
+    let names: Vec<Box<str>> = text.split('\n').map(Box::from).collect();
+    let plain = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+    (names.len() <= MOST_NAMES && names.iter().all(|name| plain(name))).then_some(names)
+}
+
+/// Who waits for leases of other processes to end.
+#[derive(Debug, Default)]
+pub(super) struct Awaited(Mutex<HashMap<Key, Vec<Arc<Notices>>>>);
+
+#[derive(Debug, Default)]
+struct Notices(Mutex<(Option<LeaseEnd>, Option<Waker>)>);
+
+impl Awaited {
+    fn register(&self, key: Key) -> Registered<'_> {
+        let notices = Arc::new(Notices::default());
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.entry(key).or_default().push(Arc::clone(&notices));
+        Registered { awaited: self, key, notices }
+    }
+
+    pub(super) fn forget_all(&self) {
+        std::mem::forget(std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)));
+    }
+
+    pub(super) fn tell(&self, notice: Notice) {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for notices in waiting.get(&notice.key).into_iter().flatten() {
+            let waker = {
+                let mut state = notices.0.lock().unwrap_or_else(PoisonError::into_inner);
+                state.0 = Some(notice.end);
+                state.1.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// A place among those who wait for one key; given up when it is dropped.
+struct Registered<'a> {
+    awaited: &'a Awaited,
+    key: Key,
+    notices: Arc<Notices>,
+}
+
+impl Registered<'_> {
+    fn clear(&self) {
+        self.notices.0.lock().unwrap_or_else(PoisonError::into_inner).0 = None;
+    }
+
+    /// The next notice, or `None` when `pause` ends first.
+    async fn next_or(&self, pause: Pin<Box<dyn Future<Output = ()> + Send + 'static>>) -> Option<LeaseEnd> {
+        let mut pause = pin!(pause);
+        std::future::poll_fn(|context| {
+            {
+                let mut state = self.notices.0.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(end) = state.0.take() {
+                    return Poll::Ready(Some(end));
+                }
+                state.1 = Some(context.waker().clone());
+            }
+            pause.as_mut().poll(context).map(|()| None)
+        })
+        .await
+    }
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.awaited.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(others) = waiting.get_mut(&self.key) {
+            others.retain(|other| !Arc::ptr_eq(other, &self.notices));
+            if others.is_empty() {
+                waiting.remove(&self.key);
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+#!lua flags=allow-oom
+-- Reads the whole log, or makes one. KEYS: see log.lua. ARGV: suffix of an epoch, and the epoch, position and nonce of a
+-- record that was seen (epoch '0': none).
+local log = whole_log()
+if log and ARGV[2] == log.epoch then
+  if tonumber(ARGV[3]) > tonumber(log.position) then
+    log = nil
+  else
+    local id = ARGV[2] .. '-' .. ARGV[3]
+    local seen = redis.call('XRANGE', KEYS[3], id, id)
+    if #seen > 0 and seen[1][2][2] ~= ARGV[4] then log = nil end
+  end
+end
+log = log or new_log(ARGV[1])
+return {log.epoch, log.position, log.nonce, log.floor, redis.call('HGETALL', KEYS[4]), redis.call('HGETALL', KEYS[5])}
