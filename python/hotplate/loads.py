@@ -87,7 +87,11 @@ async def _refresh(load: "Load", step: Step) -> None:
     loop = asyncio.get_running_loop()
     answered: asyncio.Future[None] = loop.create_future()
     if step.start(bridge_of(loop), answered):
-        await answered
+        try:
+            await answered
+        except BaseException:
+            step.abandon()
+            raise
     if step.is_mine():
         await load.run()
 

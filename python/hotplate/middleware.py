@@ -104,8 +104,10 @@ class CacheMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers the request from the cache, or runs the application. Lifespan and WebSocket pass untouched."""
         if scope["type"] == "lifespan":
-            # Connected by the time the first request comes.
-            self.cache.core.start()
+            try:
+                self.cache.core.start()  # connected by the time the first request comes
+            except Exception:
+                logger.exception("the shared tier cannot be reached from this process")
         if scope["type"] != "http" or ("hotplate" in scope and self._is_inside(scope)):
             await self.app(scope, receive, send)
             return
@@ -223,6 +225,9 @@ async def _seek(step: Step, seconds: float) -> None:
     deadline = loop.call_later(seconds, _resolve, answered)
     try:
         await answered
+    except BaseException:
+        step.abandon()
+        raise
     finally:
         deadline.cancel()
 

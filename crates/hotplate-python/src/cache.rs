@@ -15,8 +15,9 @@ use hotplate::tier::shared::Fault;
 use hotplate::values::{Changing, Value};
 use hotplate_policy::reason::Reason;
 use hotplate_policy::time::Timestamp;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyMemoryView};
 
 use crate::body::PyBody;
 use crate::bridge::{self, Bridge, Done};
@@ -108,8 +109,8 @@ impl CacheCore {
     }
 
     /// Connects to the shared tier, if there is one, without waiting for it.
-    fn start(&self) -> PyResult<()> {
-        self.connection.start()
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        self.connection.start(py)
     }
 
     /// Takes up work in a process that was forked off.
@@ -142,7 +143,7 @@ impl CacheCore {
                 return Err(error::config(py, &ConfigError::new(setting, wrong.as_str(), remedy)));
             }
         }
-        self.connection.start()?;
+        self.connection.start(py)?;
         let mode = if soft { Mode::Soft } else { Mode::Hard };
         let targets: Vec<Target<'_>> = tags
             .iter()
@@ -162,8 +163,8 @@ impl CacheCore {
     }
 
     /// Invalidates everything and frees its memory.
-    fn clear(&self) -> PyResult<()> {
-        self.connection.start()?;
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        self.connection.start(py)?;
         // Sent in the background.
         drop(self.cache.clear(self.cache.now()));
         Ok(())
@@ -179,7 +180,7 @@ impl CacheCore {
         bridge: Option<&Bridge>,
         future: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.connection.start()?;
+        self.connection.start(py)?;
         let key = Key::named(name.as_bytes());
         let now = self.cache.now();
         match (self.cache.value(key, now), bridge, future) {
@@ -210,17 +211,33 @@ impl CacheCore {
             let remedy = "nothing is stored for ever: write seconds, a timedelta, or text such as \"5m\"";
             return Err(error::config(py, &ConfigError::new("ttl", "None", remedy)));
         };
+        let is_bytes = value.is_instance_of::<PyBytes>()
+            || value.is_instance_of::<PyByteArray>()
+            || value.is_instance_of::<PyMemoryView>();
+        if !is_bytes {
+            let kind = value.get_type().name()?;
+            return Err(PyTypeError::new_err(format!(
+                "value={} cannot be stored: it is {kind}, and a value is bytes; write it as bytes first, as in json.dumps(...).encode()",
+                value.repr()?
+            )));
+        }
         let body = PyBody::take(value)?;
         let tags: Vec<String> = tags.iter().map(|tag| hotplate::tags::clip(tag).to_owned()).collect();
-        self.connection.start()?;
+        self.connection.start(py)?;
         let key = Key::named(name.as_bytes());
         change(self.cache.set_value(key, body, ttl, &tags, self.cache.now()), bridge, future)
     }
 
     /// Removes a value. Returns whether `future` will be resolved, when no process finds it any more.
     #[pyo3(signature = (name, bridge = None, future = None))]
-    fn delete(&self, name: &str, bridge: Option<&Bridge>, future: Option<Py<PyAny>>) -> PyResult<bool> {
-        self.connection.start()?;
+    fn delete(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        bridge: Option<&Bridge>,
+        future: Option<Py<PyAny>>,
+    ) -> PyResult<bool> {
+        self.connection.start(py)?;
         let key = Key::named(name.as_bytes());
         change(self.cache.delete_value(key, self.cache.now()), bridge, future)
     }

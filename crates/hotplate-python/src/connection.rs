@@ -2,17 +2,23 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hotplate::clock::Clock;
+use hotplate::error::ConfigError;
 use hotplate::share::{OnOutage, Share, ShareOptions};
 use hotplate::tier::redis::{RedisOptions, RedisTier};
 use hotplate::tier::sealed::{SealerOptions, parse_encryption_key};
+use hotplate_policy::time::Timestamp;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 use tokio::task::AbortHandle;
 
 use crate::runtime::{self, OnRuntime};
 use crate::{convert, error};
+
+/// How often people are told that it is away.
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
 
 /// The shared tier of a cache; of a cache in memory there is nothing. A clone is the same connection.
 #[derive(Clone)]
@@ -21,7 +27,12 @@ pub(crate) struct Connection(Option<Arc<Inner>>);
 struct Inner {
     tier: RedisTier,
     share: Arc<Share>,
+    clock: Arc<dyn Clock>,
     started: AtomicBool,
+    /// Whether people know that it is down.
+    is_down: AtomicBool,
+    /// When they were last told.
+    told: Mutex<Option<Timestamp>>,
     tasks: Mutex<Vec<AbortHandle>>,
 }
 
@@ -55,7 +66,7 @@ impl Connection {
         let refused = |refused| error::config(py, &refused);
         let redis = options.compile().map_err(refused)?;
         let keys = get("encryption_keys")?;
-        let keys = if keys.is_none() { Vec::new() } else { convert::texts("encryption_keys", &keys)? };
+        let keys = if keys.is_none() { Vec::new() } else { secrets(&keys)? };
         let compress_above = get("compress_above")?;
         let sealer = SealerOptions {
             encryption_keys: keys
@@ -81,7 +92,15 @@ impl Connection {
         };
         let tier = RedisTier::new(redis);
         let share = Share::new(Arc::new(tier.clone()), sealer, Arc::new(OnRuntime), Arc::clone(clock), share);
-        let inner = Inner { tier, share, started: AtomicBool::new(false), tasks: Mutex::new(Vec::new()) };
+        let inner = Inner {
+            tier,
+            share,
+            clock: Arc::clone(clock),
+            started: AtomicBool::new(false),
+            is_down: AtomicBool::new(false),
+            told: Mutex::new(None),
+            tasks: Mutex::new(Vec::new()),
+        };
         Ok(Self(Some(Arc::new(inner))))
     }
 
@@ -95,12 +114,13 @@ impl Connection {
         self.0.as_ref().map(|inner| &inner.tier)
     }
 
-    /// Connects and begins to read the log, unless that has begun already.
-    pub(crate) fn start(&self) -> PyResult<()> {
-        match &self.0 {
-            Some(inner) if !inner.started.load(Ordering::Acquire) => inner.start(),
-            _ => Ok(()),
+    /// Connects and begins to read the log, unless that has begun already; and tells people when it has gone or come back.
+    pub(crate) fn start(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        if inner.is_down.load(Ordering::Relaxed) == inner.share.is_up() {
+            inner.tell(py);
         }
+        if inner.started.load(Ordering::Acquire) { Ok(()) } else { inner.start() }
     }
 
     /// Begins anew in a process that was forked off, when it is next needed.
@@ -115,7 +135,45 @@ impl Connection {
     }
 }
 
+/// A list of texts that are printed nowhere.
+fn secrets(keys: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    let texts = if keys.is_instance_of::<PyString>() { None } else { keys.extract::<Vec<String>>().ok() };
+    texts.ok_or_else(|| {
+        let remedy = "write a list of texts, as in [os.environ[\"CACHE_KEY\"]]";
+        error::config(keys.py(), &ConfigError::new("encryption_keys", "(not printed)", remedy))
+    })
+}
+
 impl Inner {
+    /// Logs that the shared tier has gone or come back. One that comes and goes is spoken of once in a while.
+    fn tell(&self, py: Python<'_>) {
+        let now = self.clock.now();
+        let is_down = !self.share.is_up();
+        {
+            let Ok(mut told) = self.told.try_lock() else { return };
+            if is_down && told.is_some_and(|at| now.since(at) < BETWEEN_WARNINGS) {
+                return;
+            }
+            if self.is_down.swap(is_down, Ordering::Relaxed) == is_down {
+                return;
+            }
+            if is_down {
+                *told = Some(now);
+            }
+        }
+        let text = if is_down {
+            let trouble = self.tier.trouble().unwrap_or_else(|| "it does not answer".into());
+            format!("the shared tier is away, requests are answered without it: {trouble}")
+        } else {
+            "the shared tier is back".to_owned()
+        };
+        let logged = py
+            .import("logging")
+            .and_then(|logging| logging.call_method1("getLogger", ("hotplate",)))
+            .and_then(|logger| logger.call_method1(if is_down { "warning" } else { "info" }, (text,)));
+        drop(logged);
+    }
+
     fn start(&self) -> PyResult<()> {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if self.started.load(Ordering::Acquire) {

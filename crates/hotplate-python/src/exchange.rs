@@ -325,7 +325,7 @@ impl Exchange {
     }
 
     /// The application will not finish.
-    fn abandon(&self) {
+    pub(crate) fn abandon(&self) {
         self.inner().exchange.abandon();
     }
 

@@ -81,6 +81,10 @@ impl HttpCache {
             None => Round::default(),
             Some(step) if step.kind == "wait" || step.is_unanswered() => {
                 let end = step.end();
+                if step.kind == "seek" {
+                    // Its task goes on and holds the step; nobody else has to wait for that.
+                    step.abandon();
+                }
                 Round {
                     timed_out: end.is_none(),
                     end,
@@ -96,7 +100,7 @@ impl HttpCache {
                 ..Round::default()
             },
         };
-        self.connection.start()?;
+        self.connection.start(py)?;
         let now = self.http.cache().now();
         let mut partition = |rule| self.partition(scope, rule);
         let found = match previous.and_then(Step::take_sought) {

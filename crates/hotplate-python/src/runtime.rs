@@ -129,4 +129,11 @@ impl Executor for OnRuntime {
         // A process that can start no thread goes on without the shared tier.
         drop(spawn(task));
     }
+
+    fn work(&self, work: Box<dyn FnOnce() + Send + 'static>) {
+        match handle() {
+            Ok(runtime) => drop(runtime.spawn_blocking(work)),
+            Err(_) => work(),
+        }
+    }
 }

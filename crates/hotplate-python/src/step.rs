@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::thread::{self, ThreadId};
@@ -43,6 +44,8 @@ pub(crate) struct Step {
     /// What is looked for in the shared tier, and, later, what was found.
     pub(crate) seek: Mutex<Option<Seek<PyBody>>>,
     pub(crate) sought: Mutex<Option<Sought>>,
+    /// Nobody will come for it.
+    abandoned: AtomicBool,
     pub(crate) waits: u8,
     /// When the request came.
     pub(crate) since: Timestamp,
@@ -59,6 +62,7 @@ impl Step {
             ticket: Mutex::new(None),
             seek: Mutex::new(None),
             sought: Mutex::new(None),
+            abandoned: AtomicBool::new(false),
             waits,
             since,
         }
@@ -66,7 +70,9 @@ impl Step {
 
     /// The shared tier has answered.
     pub(crate) fn found(&self, sought: Sought) {
-        *self.sought.lock().unwrap_or_else(PoisonError::into_inner) = Some(sought);
+        if !self.abandoned.load(Ordering::Acquire) {
+            *self.sought.lock().unwrap_or_else(PoisonError::into_inner) = Some(sought);
+        }
     }
 
     /// The deadline came before the shared tier's answer.
@@ -124,6 +130,17 @@ impl Step {
         let step = this.clone().unbind();
         bridge.run(future, async move { Done::Sought(step, job.run().await) })?;
         Ok(true)
+    }
+
+    /// The request is gone: another one may lead. What the step still holds is given up, although it may live on in a
+    /// traceback.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+        drop(self.seek.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.sought.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(exchange) = &self.exchange {
+            exchange.get().abandon();
+        }
     }
 
     /// After `start` of a refresh: whether the application is to be run.

@@ -22,23 +22,24 @@ use crate::tier::local::LocalTier;
 /// After so many records, markers that nothing stored can answer to any more are dropped.
 const PRUNE_EVERY: u64 = 4096;
 
-/// What the waiters of a load get, where they cannot look it up.
+/// What the waiters of a load get, where they cannot look it up. A failure has beside it the stale response that was to be
+/// renewed, if there was one.
 #[derive(Debug)]
 pub enum Outcome<B> {
     /// The response under a key, which is not kept in the local tier.
     Kept(Key, Arc<Entry<B>>),
     /// The server error the application answered with, complete; it is shared with the waiters and not stored.
-    Response(Arc<Entry<B>>),
+    Response(Arc<Entry<B>>, Option<Arc<Entry<B>>>),
     /// The application raised; what, is the caller's to know.
-    Raised(Arc<dyn std::any::Any + Send + Sync>),
+    Raised(Arc<dyn std::any::Any + Send + Sync>, Option<Arc<Entry<B>>>),
 }
 
 impl<B> Clone for Outcome<B> {
     fn clone(&self) -> Self {
         match self {
             Self::Kept(key, entry) => Self::Kept(*key, Arc::clone(entry)),
-            Self::Response(entry) => Self::Response(Arc::clone(entry)),
-            Self::Raised(error) => Self::Raised(Arc::clone(error)),
+            Self::Response(entry, stale) => Self::Response(Arc::clone(entry), stale.clone()),
+            Self::Raised(error, stale) => Self::Raised(Arc::clone(error), stale.clone()),
         }
     }
 }

@@ -57,7 +57,9 @@ impl<B: Body> Cache<B> {
     #[must_use]
     pub fn landed_value(&self, key: Key, sought: Sought, now: Timestamp) -> Option<Arc<Entry<B>>> {
         let found = match sought {
-            Sought::Found(entry, position, soft) => Some(Arc::new(entry.landed(position, soft))),
+            Sought::Found(sighting) => {
+                Some(Arc::new(sighting.entry.landed(sighting.position, sighting.soft)))
+            }
             _ => None,
         };
         let found = found.filter(|entry| self.is_fresh_value(entry, now));
@@ -95,7 +97,7 @@ impl<B: Body> Cache<B> {
         Some(Box::pin(async move {
             let Some(head) = appending.await else { return false };
             let stamp = Stamp { head, request_time: now };
-            let storing = Storing { key, kind: Kind::Value, entry, stamp, record: None, force: true };
+            let storing = Storing { key, kind: Kind::Value, entry, stamp, records: Vec::new() };
             share.store_now(storing).await == LeaseEnd::Stored
         }))
     }
@@ -109,8 +111,12 @@ impl<B: Body> Cache<B> {
         let (_, appending) = self.invalidate_all(&[Target::Key(key)], Mode::Hard, now);
         self.local.remove(&key);
         let (share, appending) = (Arc::clone(self.share.as_ref()?), appending?);
-        share.discard(vec![key]);
-        Some(Box::pin(async move { appending.await.is_some() }))
+        Some(Box::pin(async move {
+            let Some(head) = appending.await else { return false };
+            // What was set since stays. What cannot be removed now is untrue all the same.
+            share.remove_older(key, Stamp { head, request_time: Timestamp::default() }).await;
+            true
+        }))
     }
 
     fn is_fresh_value(&self, entry: &Entry<B>, now: Timestamp) -> bool {
@@ -134,7 +140,6 @@ impl<B: Body> Cache<B> {
         position: Position,
         now: Timestamp,
     ) -> Arc<Entry<B>> {
-        let Place { primary, authority, path } = place(key);
         let named = tags.iter().map(String::as_str);
         Arc::new(Entry::new(EntryParts {
             meta: StoredMeta {
@@ -151,7 +156,7 @@ impl<B: Body> Cache<B> {
             },
             position,
             epoch: 0,
-            footprint: Footprint::new(&self.log, primary, &authority, path.as_bytes(), named),
+            footprint: Footprint::of_value(&self.log, key, named),
             fields: std::iter::empty(),
             tags,
             partitioned: false,
@@ -160,7 +165,7 @@ impl<B: Body> Cache<B> {
     }
 }
 
-/// A value answers to its key and its tags; it has no path that anybody could name.
+/// A value answers to its key and its tags alone.
 fn place(key: Key) -> Place {
-    Place { primary: key, authority: Box::default(), path: Box::default() }
+    Place { primary: key, uri: None }
 }

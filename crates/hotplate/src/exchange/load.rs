@@ -312,8 +312,7 @@ impl<B: Body> Exchange<B> {
         let known = self.origin.stale.as_ref().map_or(self.request_time, |stale| stale.meta.request_time);
         let place = Place {
             primary: self.primary?,
-            authority: self.request.authority.clone(),
-            path: self.request.path.clone(),
+            uri: Some((self.request.authority.clone(), self.request.path.clone())),
         };
         Some(SeekJob::new(share, self.origin.key, place, Some(known), share::Purpose::Refresh))
     }
@@ -330,13 +329,13 @@ impl<B: Body> Exchange<B> {
                 true
             }
             Sought::Nothing => true,
-            Sought::Found(entry, position, soft) => {
-                let entry = Arc::new(entry.landed(position, soft));
-                self.http.land(self.origin.key, &entry);
+            Sought::Found(sighting) => {
+                let entry = Arc::new(sighting.entry.landed(sighting.position, sighting.soft));
+                self.http.land(sighting.key, &entry);
                 self.finish_permit(End::Stored);
                 false
             }
-            Sought::Vary(_) | Sought::NotStorable | Sought::Busy => {
+            Sought::Vary(_) | Sought::Search(_) | Sought::NotStorable | Sought::Busy => {
                 self.abandon();
                 false
             }
@@ -501,7 +500,8 @@ impl<B: Body> Exchange<B> {
             self.count_failure();
         }
         self.finish_write();
-        self.finish_permit(End::Failed(Outcome::Raised(error)));
+        let stale = self.origin.stale.clone();
+        self.finish_permit(End::Failed(Outcome::Raised(error, stale)));
         self.state = State::Passing;
         let answer = if unsent { self.stale_for(Trouble::NoAnswer, now) } else { None };
         if self.answered { None } else { answer }

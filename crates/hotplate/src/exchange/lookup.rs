@@ -246,7 +246,9 @@ impl<B: Body> HttpCache<B> {
         let waits = round.waits;
         let since = round.since.unwrap_or(now);
         let seeks = sought.as_ref().map_or(0, |(seek, _)| seek.seeks);
-        let has_read = sought.as_ref().is_some_and(|(seek, _)| seek.permit.is_none());
+        let has_read = sought.as_ref().is_some_and(|(seek, found)| {
+            seek.permit.is_none() && !matches!(found, Sought::Vary(_) | Sought::Search(_))
+        });
         let asked =
             Asked { request, head: &head, rule_id, parts, key, guard, waits, seeks, has_read, since, now };
         if let Some((seek, sought)) = sought {
@@ -273,9 +275,10 @@ impl<B: Body> HttpCache<B> {
     fn after_seek(self: &Arc<Self>, asked: &Asked<'_>, seek: Seek<B>, sought: Sought) -> Lookup<B> {
         let Seek { origin, permit, .. } = seek;
         let (lease, end) = match sought {
-            Sought::Found(entry, position, soft) => {
-                let entry = Arc::new(entry.landed(position, soft));
-                let kept = self.land(origin.key, &entry).then(|| (origin.key, Arc::clone(&entry)));
+            Sought::Found(sighting) => {
+                let key = sighting.key;
+                let entry = Arc::new(sighting.entry.landed(sighting.position, sighting.soft));
+                let kept = self.land(key, &entry).then(|| (key, Arc::clone(&entry)));
                 if let Some(permit) = permit {
                     permit.finish(match &kept {
                         Some((key, entry)) => End::Given(Outcome::Kept(*key, Arc::clone(entry))),
@@ -286,6 +289,13 @@ impl<B: Body> HttpCache<B> {
             }
             Sought::Vary(names) => {
                 self.learn_variants(origin.key, names);
+                if let Some(permit) = permit {
+                    permit.finish(End::Stored);
+                }
+                return self.find_and_decide(asked, None);
+            }
+            Sought::Search(text) => {
+                self.learn_search(&asked.parts, &text);
                 if let Some(permit) = permit {
                     permit.finish(End::Stored);
                 }
@@ -530,8 +540,7 @@ impl<B: Body> HttpCache<B> {
         let own_alone = origin.stale.is_none() && (head.range.is_some() || head.is_head());
         if let Some(share) = share
             && !asked.has_read
-            && (only_if_cached || own_alone || asked.guard.is_some())
-            && !head.directives.no_store
+            && (only_if_cached || own_alone || asked.guard.is_some() || head.directives.no_store)
         {
             return Lookup::Seek(self.seek(share, asked, origin, None));
         }
@@ -560,7 +569,13 @@ impl<B: Body> HttpCache<B> {
         // An invalidation may have come since it was found: then it must not be confirmed under this position.
         origin.stale = origin.stale.filter(|stale| self.is_usable(stale));
         match self.join(asked, origin.key, position) {
-            Join::Wait(ticket) => Lookup::Wait(ticket),
+            Join::Wait(ticket) => match share {
+                // What others wait for may be a refresh, and what it refreshes good enough for this request.
+                Some(share) if !self.cache.keeps_responses && !asked.has_read && asked.waits == 0 => {
+                    Lookup::Seek(self.seek(share, asked, origin, None))
+                }
+                _ => Lookup::Wait(ticket),
+            },
             Join::Lead(permit) => {
                 if origin.stale.is_none()
                     && let Found::Response(entry, _, Standing::Current) =
@@ -595,12 +610,23 @@ impl<B: Body> HttpCache<B> {
     ) -> Seek<B> {
         let place = Place {
             primary: asked.key,
-            authority: asked.request.authority.into(),
-            path: asked.request.path.into(),
+            uri: Some((asked.request.authority.into(), asked.request.path.into())),
         };
         let known = origin.stale.as_ref().map(|stale| stale.meta.request_time);
         let purpose = if permit.is_some() { Purpose::Answer } else { Purpose::Read };
-        let job = SeekJob::new(share, origin.key, place, known, purpose);
+        let mut job = SeekJob::new(share, origin.key, place, known, purpose);
+        if origin.key != asked.key {
+            // The key was made from one of these two.
+            for primary in [Some(asked.key), self.significant(&asked.parts)].into_iter().flatten() {
+                if let Some(Slot::Vary(record)) = self.cache.local.get(&primary)
+                    && self.variant(primary, record.names(), asked.request.fields) == origin.key
+                {
+                    job = job.also(primary, Some(record.names().to_vec()));
+                }
+            }
+        } else if origin.key == asked.key && !asked.parts.query.is_empty() && asked.parts.body.is_none() {
+            job = job.also(Key::family(&asked.parts), None);
+        }
         Seek { origin, permit, job: Some(job), seeks: asked.seeks + 1 }
     }
 
@@ -653,8 +679,15 @@ impl<B: Body> HttpCache<B> {
 
     /// The load this request waited for failed: stale if that is allowed, else the same failure.
     fn after_failure(self: &Arc<Self>, asked: &Asked<'_>, failure: &Outcome<B>) -> Lookup<B> {
-        if let Found::Response(entry, _, Standing::Current) =
-            self.find(asked.key, asked.request.fields, asked.now)
+        let at_hand = match failure {
+            Outcome::Response(_, stale) | Outcome::Raised(_, stale) => stale.clone(),
+            Outcome::Kept(..) => None,
+        };
+        let stale = match self.find(asked.key, asked.request.fields, asked.now) {
+            Found::Response(entry, _, Standing::Current) => Some(entry),
+            _ => at_hand.filter(|entry| self.standing(entry) == Standing::Current),
+        };
+        if let Some(entry) = stale
             && asked.guard.is_none()
             && (reuse::may_serve_on_error(
                 asked.head,
@@ -667,12 +700,12 @@ impl<B: Body> HttpCache<B> {
         }
         match failure {
             Outcome::Kept(..) => self.find_and_decide(asked, None),
-            Outcome::Raised(error) => {
+            Outcome::Raised(error, _) => {
                 self.cache.counters.count_miss();
                 self.cache.counters.count_collapsed();
                 Lookup::Raised(Arc::clone(error))
             }
-            Outcome::Response(entry) => {
+            Outcome::Response(entry, _) => {
                 self.cache.counters.count_miss();
                 self.cache.counters.count_collapsed();
                 let status = CacheStatus {

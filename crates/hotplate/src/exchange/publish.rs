@@ -23,10 +23,10 @@ use crate::exchange::load::{Arrived, Edits, Exchange};
 use crate::exchange::lookup::{HttpCache, significant_key};
 use crate::exchange::request::Lines;
 use crate::fill::End;
-use crate::key::Key;
+use crate::key::{Key, KeyParts};
 use crate::log::{Footprint, Position};
 use crate::rules::Rule;
-use crate::share::Storing;
+use crate::share::{Leading, Storing};
 use crate::tags;
 use crate::tier::local::{Slot, VaryRecord};
 use crate::tier::sealed::Kind;
@@ -264,9 +264,16 @@ impl<B: Body> HttpCache<B> {
         };
         if let (Some(share), Some(stamp)) = (&self.cache.share, stamp) {
             let names = &draft.selecting.names;
-            let record = (!names.is_empty()).then(|| (primary, names.clone()));
+            let vary = (!names.is_empty()).then(|| Leading::Vary(primary, names.clone()));
+            let family = exchange.key_parts().map(|parts| Key::family(&parts));
+            let search = draft.search.as_ref().and(family).map(|family| {
+                let lines =
+                    draft.lines.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"no-vary-search"));
+                Leading::Search(family, lines.map(|(_, value)| value).collect::<Vec<_>>().join(&b", "[..]))
+            });
+            let records = search.into_iter().chain(vary).collect();
             let kind = Kind::Response;
-            share.store(Storing { key, kind, entry, stamp, record, force: false }, lease);
+            share.store(Storing { key, kind, entry, stamp, records }, lease);
         }
         stands
     }
@@ -330,6 +337,15 @@ impl<B: Body> HttpCache<B> {
         self.cache.note_retention(&entry.meta);
         if !self.cache.keeps_responses {
             self.cache.counters.count_stored();
+            if names.is_empty() {
+                // A record of variants, or that the key is not storable, would hide it.
+                local.remove(&primary);
+            }
+            if draft.search.is_none()
+                && let Some(parts) = exchange.key_parts()
+            {
+                local.remove(&Key::family(&parts));
+            }
             return Some((Stands::Elsewhere(key, Arc::clone(entry)), key, primary));
         }
         let stored = local.insert(key, Slot::Response(Arc::clone(entry)));
@@ -358,8 +374,17 @@ impl<B: Body> HttpCache<B> {
         self.cache.note_retention(&entry.meta);
         match local.get(&key) {
             Some(Slot::Response(present)) if present.meta.request_time > entry.meta.request_time => false,
+            Some(Slot::Vary(known)) if known.latest().request_time > entry.meta.request_time => true,
             _ => !local.insert(key, Slot::Response(Arc::clone(entry))),
         }
+    }
+
+    /// Another process found which part of the query matters.
+    pub(crate) fn learn_search(&self, parts: &KeyParts<'_>, text: &[u8]) {
+        let lines = [(&b"no-vary-search"[..], text)];
+        let variance = SearchVariance::parse(Fields::new(&lines));
+        self.cache.knows_search_variance.store(true, Ordering::Relaxed);
+        self.cache.local.insert(Key::family(parts), Slot::Search(Arc::new(variance)));
     }
 
     /// Another process found that the responses of a key vary by these request fields.

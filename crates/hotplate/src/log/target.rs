@@ -117,6 +117,18 @@ impl Footprint {
         Self(targets.into())
     }
 
+    /// The footprint of a value under a name: its key, its tags. No path names it, and no prefix of one.
+    pub fn of_value<'t>(log: &Log, key: Key, tags: impl IntoIterator<Item = &'t str>) -> Self {
+        let seed = log.seed();
+        let tags = tags.into_iter().map(Target::Tag);
+        Self(
+            std::iter::once(Target::Key(key))
+                .chain(tags)
+                .filter_map(|target| TargetId::of(seed, &target))
+                .collect(),
+        )
+    }
+
     /// How many targets it has.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -16,13 +16,24 @@ use crate::tier::shared::{Cursor, Fault, Record, Tail};
 /// How long one read waits for records: after this the head is checked and certainty is renewed.
 const TAIL_WAIT: Duration = Duration::from_millis(500);
 
+/// After so many turns the tier is told once more for how long to keep the log: a minute, if nothing happens.
+const TURNS_BETWEEN_SIGNS: u32 = 120;
+
 /// The pause after a fault.
 const AFTER_FAULT: Duration = Duration::from_millis(50);
 
 impl Share {
     /// Reads the log for ever. Dropping the future stops reading, and leaves this process uncertain in time.
     pub async fn follow(self: Arc<Self>) {
+        let mut turns = 0_u32;
         loop {
+            turns = (turns + 1) % TURNS_BETWEEN_SIGNS;
+            if turns == 0 {
+                let longest = Duration::from_millis(self.retained_millis.load(Ordering::Acquire));
+                if let Err(fault) = self.tier.retain(longest).await {
+                    self.counters.count_fault(fault);
+                }
+            }
             match self.follow_once().await {
                 Ok(()) => self.certain.store(true, Ordering::Release),
                 Err(fault) => {
@@ -75,17 +86,21 @@ impl Share {
     async fn start_over(&self, cursor: Option<Cursor>) -> Result<(), Fault> {
         let snapshot = self.tier.snapshot(cursor).await?;
         add(&self.counters.gaps);
-        if cursor.is_some_and(|cursor| cursor.head.epoch != snapshot.cursor.head.epoch) {
+        let is_other = |cursor: Cursor| cursor.head.epoch != snapshot.cursor.head.epoch;
+        if cursor.is_some_and(is_other) {
             add(&self.counters.epochs);
             self.retained_millis.store(0, Ordering::Release);
-            // What the lost log was told may be lost with it.
-            self.unsent.store(true, Ordering::Release);
         }
+        let is_new = cursor.is_none_or(is_other);
         match self.followed.replace(&snapshot) {
             Missed::Everything => self.tell_own_log(None, Mode::Hard),
             Missed::Targets(targets) => {
                 targets.into_iter().for_each(|(target, mode)| self.tell_own_log(target, mode));
             }
+        }
+        if is_new {
+            // What the log before was told may be lost with it, and what this one was told already was not applied here.
+            self.unsent.store(true, Ordering::Release);
         }
         Ok(())
     }

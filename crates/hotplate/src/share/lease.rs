@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::Share;
 use crate::key::Key;
 use crate::tier::shared::{LeaseEnd, Token};
+
+/// The pause after a lease could not be given back.
+const RELEASE_AGAIN: Duration = Duration::from_millis(50);
 
 /// The leases this process holds.
 #[derive(Debug, Default)]
@@ -86,10 +90,15 @@ impl Share {
         }
     }
 
+    /// Gives a lease back, as often as it takes: one that is not given back holds everybody up until it expires.
     pub(super) async fn release(&self, key: Key, token: Token, end: LeaseEnd) {
         self.leases.remove(key, token);
-        if let Err(fault) = self.tier.release(key, token, end).await {
+        let mut left = self.options.lease;
+        while let Err(fault) = self.tier.release(key, token, end).await {
             self.counters.count_fault(fault);
+            let Some(less) = left.checked_sub(RELEASE_AGAIN) else { return };
+            left = less;
+            self.tier.pause(RELEASE_AGAIN).await;
         }
     }
 }

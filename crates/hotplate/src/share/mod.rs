@@ -29,13 +29,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 pub use counters::{ShareCounters, ShareStats};
 pub use lease::Lease;
-pub use seek::{Place, Purpose, SeekJob, Sought};
-pub use store::Storing;
+pub use seek::{Place, Purpose, SeekJob, Sighting, Sought};
+pub use store::{Leading, Storing};
 
 use crate::clock::Clock;
 use crate::key::Key;
@@ -45,10 +45,18 @@ use crate::tier::sealed::Sealer;
 use crate::tier::shared::{Head, LeaseEnd, Notice, Record, SharedTier, Stamp};
 use hotplate_policy::time::Timestamp;
 
+/// Bodies of so many bytes are encoded and decoded away from the task that waits for many others.
+const LARGE: usize = 64 << 10;
+
 /// Runs futures until they end.
 pub trait Executor: Send + Sync {
     /// Runs a task that nobody waits for. May drop it when the process ends.
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send + 'static>>);
+
+    /// Runs what takes long without waiting for anything, where it holds up no task. By default at once, where it stands.
+    fn work(&self, work: Box<dyn FnOnce() + Send + 'static>) {
+        work();
+    }
 }
 
 /// An invalidation on its way; see [`Share::invalidate`].
@@ -88,7 +96,7 @@ impl Default for ShareOptions {
 /// A cache's part in what processes share.
 pub struct Share {
     tier: Arc<dyn SharedTier>,
-    sealer: Sealer,
+    sealer: Arc<Sealer>,
     executor: Arc<dyn Executor>,
     clock: Arc<dyn Clock>,
     options: ShareOptions,
@@ -119,7 +127,7 @@ impl Share {
     ) -> Arc<Self> {
         let share = Arc::new(Self {
             tier,
-            sealer,
+            sealer: Arc::new(sealer),
             executor,
             clock,
             options,
@@ -185,11 +193,22 @@ impl Share {
     #[must_use]
     pub fn invalidate(self: &Arc<Self>, targets: Vec<Option<TargetId>>, mode: Mode) -> Appending {
         let record = self.followed.intend(Record { nonce: random(), mode, targets });
-        let acknowledged = Arc::new(Acknowledged::default());
+        let acknowledged = Arc::new(Promise::default());
         let share = Arc::clone(self);
         let told = Arc::clone(&acknowledged);
         self.executor.spawn(Box::pin(async move { told.tell(share.send(record).await) }));
         Box::pin(std::future::poll_fn(move |context| acknowledged.poll(context.waker())))
+    }
+
+    /// Runs `work`, which is about `size` bytes: elsewhere if they are many.
+    async fn work<T: Send + 'static>(&self, size: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+        if size < LARGE {
+            return work();
+        }
+        let promise = Arc::new(Promise::default());
+        let told = Arc::clone(&promise);
+        self.executor.work(Box::new(move || told.tell(work())));
+        std::future::poll_fn(move |context| promise.poll(context.waker())).await
     }
 
     async fn send(&self, record: Record) -> Option<Head> {
@@ -204,6 +223,13 @@ impl Share {
                 self.unsent.store(true, Ordering::Release);
                 None
             }
+        }
+    }
+
+    /// Removes a value that is older than a stamp, if the shared tier can be asked.
+    pub async fn remove_older(&self, key: Key, than: Stamp) {
+        if let Err(fault) = self.tier.remove_older(key, than).await {
+            self.counters.count_fault(fault);
         }
     }
 
@@ -255,14 +281,19 @@ impl std::fmt::Debug for Share {
 }
 
 /// An answer that one task gives and another may wait for.
-#[derive(Default)]
-struct Acknowledged(Mutex<(Option<Option<Head>>, Option<Waker>)>);
+struct Promise<T>(Mutex<(Option<T>, Option<Waker>)>);
 
-impl Acknowledged {
-    fn tell(&self, head: Option<Head>) {
+impl<T> Default for Promise<T> {
+    fn default() -> Self {
+        Self(Mutex::new((None, None)))
+    }
+}
+
+impl<T> Promise<T> {
+    fn tell(&self, answer: T) {
         let waker = {
             let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            state.0 = Some(head);
+            state.0 = Some(answer);
             state.1.take()
         };
         if let Some(waker) = waker {
@@ -270,13 +301,13 @@ impl Acknowledged {
         }
     }
 
-    fn poll(&self, waker: &Waker) -> std::task::Poll<Option<Head>> {
+    fn poll(&self, waker: &Waker) -> Poll<T> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.0 {
-            Some(head) => std::task::Poll::Ready(head),
+        match state.0.take() {
+            Some(answer) => Poll::Ready(answer),
             None => {
                 state.1 = Some(waker.clone());
-                std::task::Poll::Pending
+                Poll::Pending
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use crate::key::Key;
 use crate::log::followed::Judgement;
 use crate::log::{Footprint, Position, Standing};
 use crate::tier::sealed::{Kind, Opened};
-use crate::tier::shared::{Fault, Head, LeaseEnd, Leased, Notice, Token};
+use crate::tier::shared::{Answer, Fault, Fetched, Head, LeaseEnd, Leased, Notice, Token};
 
 /// How often a lease held by another process is asked for again, where no notice of its end has come.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -30,10 +30,8 @@ const MOST_NAMES: usize = 64;
 pub struct Place {
     /// The primary key.
     pub primary: Key,
-    /// The authority of its URI.
-    pub authority: Box<[u8]>,
-    /// Its path, decoded.
-    pub path: Box<str>,
+    /// The authority of its URI and its path, decoded; `None` for what is no response.
+    pub uri: Option<(Box<[u8]>, Box<str>)>,
 }
 
 /// What a lookup in the shared tier is for.
@@ -47,14 +45,28 @@ pub enum Purpose {
     Read,
 }
 
+/// A response or value of another process.
+#[derive(Debug)]
+pub struct Sighting {
+    /// Where it is stored.
+    pub key: Key,
+    /// It.
+    pub entry: Entry<Bytes>,
+    /// The position of the own log from which on it has to be checked.
+    pub position: Position,
+    /// It was marked stale.
+    pub soft: bool,
+}
+
 /// What was found.
 #[derive(Debug)]
 pub enum Sought {
-    /// A response or value that is usable, the position of the own log from which on it has to be checked, and whether it
-    /// was marked stale.
-    Found(Box<Entry<Bytes>>, Position, bool),
+    /// A response or value that is usable.
+    Found(Box<Sighting>),
     /// The responses are stored under the keys of their variants, which these request fields select.
     Vary(Vec<Box<str>>),
+    /// The responses are stored under the significant part of their query, which this `No-Vary-Search` tells.
+    Search(Bytes),
     /// Another process found that the answer cannot be stored.
     NotStorable,
     /// Nothing usable: the caller loads, for all processes.
@@ -70,6 +82,10 @@ pub enum Sought {
 pub struct SeekJob {
     share: Arc<Share>,
     key: Key,
+    /// Where else to look: what is there leads to another key.
+    also: Option<Key>,
+    /// The request fields by which the caller came from there.
+    by: Option<Vec<Box<str>>>,
     place: Place,
     newer_than: Option<Timestamp>,
     purpose: Purpose,
@@ -88,7 +104,14 @@ impl SeekJob {
         newer_than: Option<Timestamp>,
         purpose: Purpose,
     ) -> Self {
-        Self { share: Arc::clone(share), key, place, newer_than, purpose }
+        Self { share: Arc::clone(share), key, also: None, by: None, place, newer_than, purpose }
+    }
+
+    /// Also looks there, where nothing is found under the key: at the primary key for a variant's, and at the key of all
+    /// queries for one query's. `by`: the request fields that made a variant's key from the primary.
+    #[must_use]
+    pub fn also(self, key: Key, by: Option<Vec<Box<str>>>) -> Self {
+        Self { also: Some(key), by, ..self }
     }
 
     /// Runs it.
@@ -97,7 +120,7 @@ impl SeekJob {
         match self.seek().await {
             Ok(sought) => {
                 add(match sought {
-                    Sought::Found(..) => &share.counters.hits,
+                    Sought::Found(_) => &share.counters.hits,
                     _ => &share.counters.misses,
                 });
                 sought
@@ -115,10 +138,19 @@ impl SeekJob {
         // Registered before the lease is asked for, so that no notice of its end is missed.
         let mut notices = None;
         let mut waited = false;
+        let mut also = self.also;
+        let mut patience = Patience::new(share);
         loop {
-            let fetched = share.tier.fetch(self.key).await?;
+            let fetched = patience.within(share.tier.fetch(self.key)).await?;
             if let Some(value) = &fetched.value
-                && let Some(found) = self.usable(value, fetched.head).await
+                && let Some(found) = self.usable(self.key, value, fetched.head, &mut patience).await
+            {
+                return Ok(found);
+            }
+            if let Some(also) = also.take()
+                && let Fetched { value: Some(value), head } = patience.within(share.tier.fetch(also)).await?
+                && let Some(found) = self.usable(also, &value, head, &mut patience).await
+                && self.leads_elsewhere(&found)
             {
                 return Ok(found);
             }
@@ -127,7 +159,12 @@ impl SeekJob {
             }
             let notices = notices.get_or_insert_with(|| share.awaited.register(self.key));
             notices.clear();
-            match share.tier.lease(self.key, token, share.options.lease, fetched.value).await? {
+            let asked = share.tier.lease(self.key, token, share.options.lease, fetched.value);
+            let leased = patience.within(asked).await.inspect_err(|_| {
+                // It may have been granted all the same.
+                share.end_lease(self.key, token, LeaseEnd::Abandoned);
+            })?;
+            match leased {
                 Leased::Changed => continue,
                 Leased::Granted => {
                     add(&share.counters.leases);
@@ -144,18 +181,39 @@ impl SeekJob {
                         Some(LeaseEnd::Failed) => return Ok(Sought::Nothing),
                         Some(LeaseEnd::Stored | LeaseEnd::Abandoned) | None => {}
                     }
+                    // Another process's load was waited for, not the shared tier.
+                    patience = Patience::new(share);
                 }
             }
         }
     }
 
-    /// What a stored value is good for; `None`: for nothing.
-    async fn usable(&self, value: &Bytes, head: Option<Head>) -> Option<Sought> {
+    /// Whether what was found under the other key is news: not the record by which the caller came to its key.
+    fn leads_elsewhere(&self, found: &Sought) -> bool {
+        match found {
+            Sought::Vary(names) => self.by.as_deref().is_none_or(|by| by != names.as_slice()),
+            _ => true,
+        }
+    }
+
+    /// What a value stored under `key` is good for; `None`: for nothing.
+    async fn usable(
+        &self,
+        key: Key,
+        value: &Bytes,
+        head: Option<Head>,
+        patience: &mut Patience,
+    ) -> Option<Sought> {
         let share = &self.share;
-        let opened = match share.sealer.open(self.key, value) {
+        let (sealer, key, sealed) = (Arc::clone(&share.sealer), key, value.clone());
+        let opened = match share.work(value.len(), move || sealer.open(key, &sealed)).await {
             Ok(opened) => opened,
             Err(error) => {
                 share.counters.count_unreadable(Some(error));
+                if !error.may_be_readable_elsewhere() {
+                    // Its stamp is as wrong as the rest, and would keep what is loaded now from being stored.
+                    share.discard(vec![key]);
+                }
                 return None;
             }
         };
@@ -167,20 +225,32 @@ impl SeekJob {
                 }
                 names.map(Sought::Vary)
             }
-            Kind::Response | Kind::Value => self.usable_entry(&opened, head?).await,
+            Kind::SearchRecord => Some(Sought::Search(opened.payload)),
+            Kind::Response | Kind::Value => self.usable_entry(key, &opened, head?, patience).await,
         }
     }
 
-    async fn usable_entry(&self, opened: &Opened, head: Head) -> Option<Sought> {
+    async fn usable_entry(
+        &self,
+        key: Key,
+        opened: &Opened,
+        head: Head,
+        patience: &mut Patience,
+    ) -> Option<Sought> {
         let share = &self.share;
-        if !share.is_applied(head).await {
+        if !share.is_applied(head, patience).await {
             add(&share.counters.behind);
             return None;
         }
-        let Place { primary, authority, path } = &self.place;
+        let Place { primary, uri } = &self.place;
         let decoded = Entry::decode(&opened.payload, |tags| {
             let tags = tags.iter().copied();
-            Footprint::new(&share.log, *primary, authority, path.as_bytes(), tags)
+            match uri {
+                Some((authority, path)) => {
+                    Footprint::new(&share.log, *primary, authority, path.as_bytes(), tags)
+                }
+                None => Footprint::of_value(&share.log, *primary, tags),
+            }
         });
         let Ok(entry) = decoded else {
             share.counters.count_unreadable(None);
@@ -193,7 +263,8 @@ impl SeekJob {
         let position = share.log.position();
         match share.followed.judge(&entry.footprint, opened.stamp.head, head) {
             Judgement::Known(standing @ (Standing::Current | Standing::Soft)) => {
-                Some(Sought::Found(Box::new(entry), position, standing == Standing::Soft))
+                let soft = standing == Standing::Soft;
+                Some(Sought::Found(Box::new(Sighting { key, entry, position, soft })))
             }
             Judgement::Known(Standing::Invalid) | Judgement::OtherEpoch => {
                 add(&share.counters.outdated);
@@ -209,11 +280,10 @@ impl SeekJob {
 
 impl Share {
     /// Waits until the log is applied up to `head`; `false` if that takes too long.
-    async fn is_applied(&self, head: Head) -> bool {
+    async fn is_applied(&self, head: Head, patience: &mut Patience) -> bool {
         if self.followed.cursor().head >= head {
             return true;
         }
-        let mut pause = self.tier.pause(self.options.patience);
         std::future::poll_fn(|context| {
             if self.followed.cursor().head >= head {
                 return Poll::Ready(true);
@@ -223,7 +293,29 @@ impl Share {
             if self.followed.cursor().head >= head {
                 return Poll::Ready(true);
             }
-            pause.as_mut().poll(context).map(|()| false)
+            patience.poll(context).map(|()| false)
+        })
+        .await
+    }
+}
+
+/// What is left of the time for which one request waits for the shared tier.
+struct Patience(Pin<Box<dyn Future<Output = ()> + Send + 'static>>);
+
+impl Patience {
+    fn new(share: &Share) -> Self {
+        // A little longer than one call may take: which then says itself that it was late.
+        Self(share.tier.pause(share.options.patience.mul_f64(1.1)))
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(context)
+    }
+
+    async fn within<T>(&mut self, mut call: Answer<T>) -> Result<T, Fault> {
+        std::future::poll_fn(|context| match call.as_mut().poll(context) {
+            Poll::Ready(answer) => Poll::Ready(answer),
+            Poll::Pending => self.poll(context).map(|()| Err(Fault::Timeout)),
         })
         .await
     }

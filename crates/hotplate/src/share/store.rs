@@ -29,10 +29,17 @@ pub struct Storing<B> {
     pub entry: Arc<Entry<B>>,
     /// When its load began.
     pub stamp: Stamp,
-    /// The record under the primary key: which request fields select.
-    pub record: Option<(Key, Vec<Box<str>>)>,
-    /// It was set, not loaded: what is there is replaced, however new.
-    pub force: bool,
+    /// The records that lead to it.
+    pub records: Vec<Leading>,
+}
+
+/// A record that leads from the key of a request to that of its response.
+#[derive(Clone, Debug)]
+pub enum Leading {
+    /// Under the primary key: which request fields select.
+    Vary(Key, Vec<Box<str>>),
+    /// Under the key of all queries: `No-Vary-Search`.
+    Search(Key, Vec<u8>),
 }
 
 impl<B: Body> Storing<B> {
@@ -60,7 +67,7 @@ impl Share {
     ///
     /// # Returns
     ///
-    /// How its lease ends: [`LeaseEnd::Abandoned`] if it could not be written, so that the next process loads.
+    /// How its lease ends: [`LeaseEnd::Failed`] if it could not be written, so that those who wait load for themselves.
     pub async fn store_now<B: Body>(&self, storing: Storing<B>) -> LeaseEnd {
         let Some(ttl) = storing.ttl(self.clock.now()) else { return LeaseEnd::NotStorable };
         match self.write(storing, ttl).await {
@@ -73,7 +80,7 @@ impl Share {
             }
             Err(fault) => {
                 self.counters.count_fault(fault);
-                LeaseEnd::Abandoned
+                LeaseEnd::Failed
             }
         }
     }
@@ -83,18 +90,24 @@ impl Share {
             return Err(Fault::Down);
         }
         self.retain(ttl).await?;
-        let Storing { key, kind, entry, stamp, record, force } = storing;
-        let mut payload = Vec::new();
-        entry.encode(&mut payload);
-        let value = self.sealer.seal(key, kind, stamp, &payload).map_err(|_| Fault::Refused)?;
-        drop((payload, entry));
-        let publication = Publication { key, value, stamp, ttl, force, extend: false };
+        let Storing { key, kind, entry, stamp, records } = storing;
+        let size = entry.body().as_slice().len();
+        let sealer = Arc::clone(&self.sealer);
+        let sealed = self.work(size, move || {
+            let mut payload = Vec::new();
+            entry.encode(&mut payload);
+            sealer.seal(key, kind, stamp, &payload)
+        });
+        let value = sealed.await.map_err(|_| Fault::Refused)?;
+        let publication = Publication { key, value, stamp, ttl, force: false, extend: false };
         let published = self.tier.publish(publication).await?;
-        if let Some((primary, names)) = record {
-            let text = names.join("\n");
-            let sealed = self.sealer.seal(primary, Kind::VaryRecord, stamp, text.as_bytes());
-            let value = sealed.map_err(|_| Fault::Refused)?;
-            let publication = Publication { key: primary, value, stamp, ttl, force: false, extend: true };
+        for record in records {
+            let (key, kind, text) = match record {
+                Leading::Vary(primary, names) => (primary, Kind::VaryRecord, names.join("\n").into_bytes()),
+                Leading::Search(family, text) => (family, Kind::SearchRecord, text),
+            };
+            let value = self.sealer.seal(key, kind, stamp, &text).map_err(|_| Fault::Refused)?;
+            let publication = Publication { key, value, stamp, ttl, force: false, extend: true };
             self.tier.publish(publication).await?;
         }
         Ok(published)

@@ -69,7 +69,7 @@ impl Store {
         if !publication.force && present.is_some_and(|present| present.stamp > publication.stamp) {
             return Published::Older;
         }
-        let mut until = now + publication.ttl;
+        let mut until = now.saturating_add(publication.ttl);
         if publication.extend {
             until = until.max(present.map_or(Duration::ZERO, |present| present.until));
         }
@@ -81,6 +81,13 @@ impl Store {
     /// See [`SharedTier::remove`].
     pub fn remove(&mut self, key: Key) {
         self.values.remove(&key);
+    }
+
+    /// See [`SharedTier::remove_older`].
+    pub fn remove_older(&mut self, key: Key, than: Stamp) {
+        if self.values.get(&key).is_some_and(|value| value.stamp < than) {
+            self.values.remove(&key);
+        }
     }
 
     /// See [`SharedTier::lease`].
@@ -184,6 +191,12 @@ impl Store {
             })
         {
             self.log = None;
+        }
+        if let Some(seen) = distrusted
+            && self.log.as_ref().is_none_or(|log| log.head.epoch < seen.head.epoch)
+        {
+            self.log = None;
+            self.last_epoch = self.last_epoch.max(seen.head.epoch);
         }
         let log = self.log_or_new();
         let nonce = log.records.last().map_or(log.before, |(nonce, _, _)| *nonce);
@@ -366,6 +379,10 @@ impl SharedTier for MemoryTier {
         self.call(move |state| state.store.remove(key))
     }
 
+    fn remove_older(&self, key: Key, than: Stamp) -> Answer<()> {
+        self.call(move |state| state.store.remove_older(key, than))
+    }
+
     fn lease(&self, key: Key, token: Token, lasting: Duration, seen: Option<Bytes>) -> Answer<Leased> {
         self.call(move |state| state.store.lease(key, token, lasting, seen.as_ref(), state.now))
     }
@@ -419,7 +436,13 @@ impl SharedTier for MemoryTier {
     }
 
     fn snapshot(&self, distrusted: Option<Cursor>) -> Answer<Snapshot> {
-        self.call(move |state| state.store.snapshot(distrusted))
+        let tier = self.clone();
+        let call = self.call(move |state| state.store.snapshot(distrusted));
+        Box::pin(async move {
+            let snapshot = call.await?;
+            tier.advance(Duration::ZERO);
+            Ok(snapshot)
+        })
     }
 
     fn retain(&self, longest: Duration) -> Answer<()> {

@@ -13,7 +13,8 @@
 //! Every implementation passes the suite in `tests/shared_contract`. In short:
 //!
 //! 1. *Absent is not an error.* `Ok` with nothing means that the tier answered; a [`Fault`] means that nothing is known.
-//! 2. *Every call ends* within the deadline the tier was made with, whatever happens outside. While the tier is down
+//! 2. *Every call ends* within the deadline the tier was made with, whatever happens outside; those that read the log may
+//!    take some seconds more. While the tier is down
 //!    ([`SharedTier::is_up`]) calls end at once with [`Fault::Down`]; none is queued.
 //! 3. *A call may be dropped* at any time. What it asked for may then have happened or not.
 //! 4. *Each call that changes something is atomic*: nobody sees half of it.
@@ -233,6 +234,9 @@ pub trait SharedTier: Send + Sync + 'static {
     /// Removes what is stored under a key.
     fn remove(&self, key: Key) -> Answer<()>;
 
+    /// Removes what is stored under a key, unless it began to load at this stamp or later.
+    fn remove_older(&self, key: Key, than: Stamp) -> Answer<()>;
+
     /// Asks for the lease of a key. One caller at a time has it; whoever has it and asks again keeps it.
     ///
     /// # Arguments
@@ -263,8 +267,8 @@ pub trait SharedTier: Send + Sync + 'static {
     ///
     /// # Arguments
     ///
-    /// `distrusted`: a head this process has seen and that a log which lost nothing would have reached: if the log is
-    /// of this epoch and stands before it, records are gone, and the epoch is changed.
+    /// `distrusted`: a record this process has applied and that a log which lost nothing has: if the log is of an earlier
+    /// epoch, or of this one and does not have it, records are gone, and the epoch is changed.
     fn snapshot(&self, distrusted: Option<Cursor>) -> Answer<Snapshot>;
 
     /// How long values may live: what was marked is remembered for at least as long. Raises, never lowers.

@@ -47,7 +47,8 @@ impl<B: Body> Exchange<B> {
             Purpose::Share(status, lines) => {
                 let entry =
                     Draft::unstored(self, status, &lines, now).entry(&self.http.cache, self.position, body);
-                self.finish_permit(End::Failed(Outcome::Response(Arc::new(entry))));
+                let stale = self.origin.stale.clone();
+                self.finish_permit(End::Failed(Outcome::Response(Arc::new(entry), stale)));
                 return if self.answered { ChunkStep::Drop } else { ChunkStep::Send };
             }
             Purpose::Store(mut draft) => {

@@ -8,9 +8,6 @@ use crate::log::{Mode, TargetId};
 use crate::tier::shared::{Cursor, Fault, Fetched, Head, LeaseEnd, Leased, Notice, Record, Snapshot, Tail};
 use std::time::Duration;
 
-/// The most targets one record is believed to have.
-const MOST_TARGETS: usize = 1 << 16;
-
 fn garbled<T>() -> Result<T, Fault> {
     Err(Fault::Garbled)
 }
@@ -65,9 +62,14 @@ pub(super) fn fetched(value: Value) -> Result<Fetched, Fault> {
     Ok(Fetched { value: bytes(value)?.map(Bytes::from), head })
 }
 
-/// `GET head`.
-pub(super) fn head(value: Value) -> Result<Option<Head>, Fault> {
-    bytes(value)?.map(|text| head_text(&text)).transpose()
+/// `cursor.lua`.
+pub(super) fn cursor(value: Value) -> Result<Option<Cursor>, Fault> {
+    if value == Value::Nil {
+        return Ok(None);
+    }
+    let Ok([epoch, position, nonce]) = <[Value; 3]>::try_from(list(value)?) else { return garbled() };
+    let head = Head { epoch: number(epoch)?, position: number(position)? };
+    Ok(Some(Cursor { head, nonce: nonce_text(&text(nonce)?)? }))
 }
 
 /// `append.lua`.
@@ -97,7 +99,7 @@ pub(super) fn snapshot(value: Value) -> Result<Snapshot, Fault> {
         return garbled();
     };
     let head = Head { epoch: number(epoch)?, position: number(position)? };
-    let mut markers = Vec::new();
+    let mut markers = std::collections::BTreeMap::<_, u64>::new();
     for generation in [older, younger] {
         let mut items = list(generation)?.into_iter();
         while let (Some(field), Some(position)) = (items.next(), items.next()) {
@@ -106,10 +108,17 @@ pub(super) fn snapshot(value: Value) -> Result<Snapshot, Fault> {
                 continue;
             }
             let mode = mode(field.get(..1))?;
-            markers.push((target(field.get(1..).unwrap_or_default())?, mode, number(position)?));
+            let target = target(field.get(1..).unwrap_or_default())?;
+            let last = markers.entry((target.map(TargetId::as_u64), mode == Mode::Hard)).or_default();
+            *last = number(position)?.max(*last);
         }
     }
     let nonce = nonce_text(&text(nonce)?)?;
+    let mode = |hard| if hard { Mode::Hard } else { Mode::Soft };
+    let markers = markers
+        .into_iter()
+        .map(|((target, hard), position)| (target.map(TargetId::from_u64), mode(hard), position))
+        .collect();
     Ok(Snapshot { cursor: Cursor { head, nonce }, floor: number(floor)?, markers })
 }
 
@@ -142,7 +151,7 @@ pub(super) fn tail(value: Value, after: Cursor) -> Result<Option<Tail>, Fault> {
         let nonce = nonce_text(&text(nonce)?)?;
         let targets = text(targets)?;
         let targets: Vec<Option<TargetId>> =
-            targets.split(' ').take(MOST_TARGETS).map(target).collect::<Result<_, _>>()?;
+            targets.split(' ').filter(|text| !text.is_empty()).map(target).collect::<Result<_, _>>()?;
         records.push(Record { nonce, mode: mode(text(mode_word)?.get(..1))?, targets });
         before = nonce;
     }

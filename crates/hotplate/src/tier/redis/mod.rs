@@ -5,8 +5,8 @@
 //! * `names`: what is stored under which name. `scripts` and `lua/`: every change of several keys is one script.
 //! * `answers`: what the server says, read without trust.
 //!
-//! Two connections: one for commands, pipelined, which also hears the notices of leases; one that waits for records of
-//! the log. Every command has the deadline of the settings.
+//! Three connections: one for commands, pipelined, which also hears the notices of leases; one that waits for records of
+//! the log; one for large values. Every command has the deadline of the settings.
 //!
 //! # Newer servers
 //!
@@ -39,15 +39,25 @@ pub use config::{
     RedisSettings,
 };
 
+use self::connect::Link;
 use self::names::Names;
 use self::scripts::{Scripts, ask};
-use self::supervise::Connected;
+use self::supervise::{Connected, Kind};
 use super::sealed::{STAMP_AT, STAMP_BYTES};
 use super::shared::{
     Answer, Cursor, Fault, Fetched, Head, LeaseEnd, Leased, Listener, Publication, Published, Record,
-    SharedTier, Snapshot, Tail, Token,
+    SharedTier, Snapshot, Stamp, Tail, Token,
 };
 use crate::key::Key;
+
+/// Values of more bytes than this are written by a connection of their own, with more time.
+const BULK: usize = 128 << 10;
+
+/// So many bytes of them are expected to go through in a second, at least.
+const BULK_BYTES_PER_SECOND: usize = 4 << 20;
+
+/// What stands behind the stamp of an encrypted value: see `lease.lua`.
+const NONCE_BYTES: usize = 28;
 
 /// How many records one read takes.
 const RECORDS: usize = 1000;
@@ -87,7 +97,7 @@ impl RedisTier {
     /// Why it is not connected, in words; `None` while it is.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        self.0.connected.last_error()
+        self.0.connected.trouble()
     }
 
     /// Who answers, and in which version; `None` while nobody does.
@@ -106,24 +116,25 @@ impl RedisTier {
 impl Inner {
     fn answer<T>(
         &self,
+        kind: Kind,
         answer: Result<Value, RedisError>,
         read: impl FnOnce(Value) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        match answer.map_err(|error| self.fault(&error)).and_then(read) {
+        match answer.map_err(|error| self.fault(kind, &error)).and_then(read) {
             Ok(value) => {
-                self.connected.answered();
+                self.connected.answered(kind);
                 Ok(value)
             }
             Err(Fault::Garbled) => {
                 // Whatever speaks there, the next answer would not be one either.
-                self.connected.broke();
+                self.connected.broke("an answer was none");
                 Err(Fault::Garbled)
             }
             Err(fault) => Err(fault),
         }
     }
 
-    fn fault(&self, error: &RedisError) -> Fault {
+    fn fault(&self, kind: Kind, error: &RedisError) -> Fault {
         if error.is_timeout() {
             self.connected.was_late();
             return Fault::Timeout;
@@ -133,19 +144,31 @@ impl Inner {
                 ServerErrorKind::ReadOnly | ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown,
             ) => {
                 // Somebody else is in charge by now, or nobody yet.
-                self.connected.broke();
+                self.connected.broke(error.code().unwrap_or("the server is not in charge"));
                 Fault::Refused
             }
             ErrorKind::Server(_) | ErrorKind::Extension => {
-                self.connected.answered();
+                self.connected.spoke();
+                self.connected.refused(kind, error.code().unwrap_or("ERR"));
                 Fault::Refused
             }
             ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Fault::Garbled,
             _ => {
-                self.connected.broke();
+                self.connected.broke("the connection was lost");
                 Fault::Lost
             }
         }
+    }
+
+    async fn read(&self, link: &mut Link, after: Cursor, wait: Duration) -> Result<Option<Tail>, Fault> {
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(RECORDS);
+        if !wait.is_zero() {
+            command.arg("BLOCK").arg(millis(wait));
+        }
+        let last = format!("{}-{}", after.head.epoch, after.head.position);
+        command.arg("STREAMS").arg(self.names.stream()).arg(last);
+        self.slowly(wait, ask(link, &command), |value| answers::tail(value, after)).await
     }
 
     /// A read of the log by the connection that may wait; `wait` is how long the server may take by intent.
@@ -156,9 +179,9 @@ impl Inner {
         read: impl FnOnce(Value) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         match timeout(wait + self.connected.settings.command_timeout().max(LOG_PATIENCE / 4), call).await {
-            Ok(answer) => self.answer(answer, read),
+            Ok(answer) => self.answer(Kind::Log, answer, read),
             Err(_) => {
-                self.connected.broke();
+                self.connected.broke("a read of the log was not answered");
                 Err(Fault::Timeout)
             }
         }
@@ -170,14 +193,20 @@ fn suffix() -> String {
     format!("{:03}", getrandom::u32().unwrap_or_default() % 1000)
 }
 
+/// A thousand years: more is more than servers take.
+const LONGEST: u128 = 1000 * 365 * 86_400_000;
+
+/// How long the server holds one read of the log.
+const SLICE: Duration = Duration::from_millis(250);
+
 fn millis(span: Duration) -> String {
-    span.as_millis().max(1).to_string()
+    span.as_millis().clamp(1, LONGEST).to_string()
 }
 
-/// The piece of a value that scripts compare.
+/// The piece of a value by which scripts tell it from others: its stamp, and the nonce or checksum that follows it.
 fn stamp_of(value: Option<&Bytes>) -> &[u8] {
     let Some(value) = value else { return b"" };
-    value.get(STAMP_AT..value.len().min(STAMP_AT + STAMP_BYTES)).unwrap_or_default()
+    value.get(STAMP_AT..value.len().min(STAMP_AT + STAMP_BYTES + NONCE_BYTES)).unwrap_or_default()
 }
 
 impl SharedTier for RedisTier {
@@ -188,20 +217,34 @@ impl SharedTier for RedisTier {
             let mut command = redis::cmd("MGET");
             command.arg(inner.names.value(key)).arg(inner.names.head());
             let answer = ask(&mut link, &command).await;
-            inner.answer(answer, answers::fetched)
+            inner.answer(Kind::Read, answer, answers::fetched)
         })
     }
 
     fn publish(&self, publication: Publication) -> Answer<Published> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
-            let mut link = inner.connected.commands().await?;
+            let size = publication.value.len();
+            let mut link = match size > BULK {
+                true => inner.connected.bulk().await?,
+                false => inner.connected.commands().await?,
+            };
             let flag = |flag: bool| if flag { &b"1"[..] } else { b"0" };
             let (name, ttl) = (inner.names.value(publication.key), millis(publication.ttl));
             let arguments =
                 [&publication.value[..], ttl.as_bytes(), flag(publication.force), flag(publication.extend)];
-            let answer = inner.scripts.publish.run(&mut link, &[name.as_bytes()], &arguments).await;
-            let stored = inner.answer(answer, answers::yes)?;
+            let keys = [name.as_bytes()];
+            let run = inner.scripts.publish.run(&mut link, &keys, &arguments);
+            let answer = if size > BULK {
+                let most = Duration::from_secs_f64(size as f64 / BULK_BYTES_PER_SECOND as f64);
+                // Late, it says nothing of the server: commands do.
+                timeout(inner.connected.settings.command_timeout() + most, run)
+                    .await
+                    .map_err(|_| Fault::Timeout)?
+            } else {
+                run.await
+            };
+            let stored = inner.answer(Kind::Write, answer, answers::yes)?;
             Ok(if stored { Published::Stored } else { Published::Older })
         })
     }
@@ -213,7 +256,23 @@ impl SharedTier for RedisTier {
             let mut command = redis::cmd("UNLINK");
             command.arg(inner.names.value(key));
             let answer = ask(&mut link, &command).await;
-            inner.answer(answer, |_| Ok(()))
+            inner.answer(Kind::Write, answer, |_| Ok(()))
+        })
+    }
+
+    fn remove_older(&self, key: Key, than: Stamp) -> Answer<()> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let mut link = inner.connected.commands().await?;
+            let value = inner.names.value(key);
+            let mut start = vec![0; STAMP_AT];
+            for number in
+                [than.head.epoch, than.head.position, than.request_time.unix_millis().cast_unsigned()]
+            {
+                start.extend_from_slice(&number.to_le_bytes());
+            }
+            let answer = inner.scripts.remove.run(&mut link, &[value.as_bytes()], &[&start]).await;
+            inner.answer(Kind::Write, answer, |_| Ok(()))
         })
     }
 
@@ -226,7 +285,7 @@ impl SharedTier for RedisTier {
             let keys = [value.as_bytes(), lease.as_bytes()];
             let arguments = [token.as_bytes(), lasting.as_bytes(), stamp_of(seen.as_ref())];
             let answer = inner.scripts.lease.run(&mut link, &keys, &arguments).await;
-            inner.answer(answer, answers::leased)
+            inner.answer(Kind::Write, answer, answers::leased)
         })
     }
 
@@ -237,7 +296,7 @@ impl SharedTier for RedisTier {
             let (lease, token, lasting) = (inner.names.lease(key), token.0.to_string(), millis(lasting));
             let arguments = [token.as_bytes(), lasting.as_bytes()];
             let answer = inner.scripts.renew.run(&mut link, &[lease.as_bytes()], &arguments).await;
-            inner.answer(answer, answers::yes)
+            inner.answer(Kind::Write, answer, answers::yes)
         })
     }
 
@@ -249,7 +308,7 @@ impl SharedTier for RedisTier {
             let message = answers::notice_message(key, end);
             let arguments = [token.as_bytes(), inner.names.notices.as_bytes(), &message];
             let answer = inner.scripts.release.run(&mut link, &[lease.as_bytes()], &arguments).await;
-            inner.answer(answer, answers::yes)
+            inner.answer(Kind::Write, answer, answers::yes)
         })
     }
 
@@ -266,7 +325,7 @@ impl SharedTier for RedisTier {
             let mut keys = inner.names.log().to_vec();
             keys.push(name.as_bytes());
             let answer = inner.scripts.append.run(&mut link, &keys, &arguments).await;
-            inner.answer(answer, answers::appended)
+            inner.answer(Kind::Log, answer, answers::appended)
         })
     }
 
@@ -274,26 +333,28 @@ impl SharedTier for RedisTier {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let mut link = inner.connected.tail().await?;
-            let mut command = redis::cmd("XREAD");
-            command.arg("COUNT").arg(RECORDS);
-            if !wait.is_zero() {
-                command.arg("BLOCK").arg(millis(wait));
-            }
-            let last = format!("{}-{}", after.head.epoch, after.head.position);
-            command.arg("STREAMS").arg(inner.names.stream()).arg(last);
-            let read = |value| answers::tail(value, after);
-            let came = inner.slowly(wait, ask(&mut link, &command), read).await?;
-            if let Some(tail) = came {
-                return Ok(tail);
+            let mut left = wait;
+            loop {
+                // In slices: a call that was dropped holds the next up for so long.
+                let slice = left.min(SLICE);
+                left -= slice;
+                if let Some(tail) = inner.read(&mut link, after, slice).await? {
+                    return Ok(tail);
+                }
+                if left.is_zero() {
+                    break;
+                }
             }
             // Nothing came. Because nothing was appended, or because the log is gone?
-            let mut command = redis::cmd("GET");
-            command.arg(inner.names.head());
-            let head = inner.slowly(Duration::ZERO, ask(&mut link, &command), answers::head).await?;
-            match head {
-                // Records that were appended since are read next time.
-                Some(head) if head.epoch == after.head.epoch && head.position >= after.head.position => {
-                    Ok(Tail::Records(Vec::new()))
+            let keys = inner.names.log();
+            let run = inner.scripts.cursor.run(&mut link, &keys, &[]);
+            match inner.slowly(Duration::ZERO, run, answers::cursor).await? {
+                Some(now) if now == after => Ok(Tail::Records(Vec::new())),
+                Some(now)
+                    if now.head.epoch == after.head.epoch && now.head.position > after.head.position =>
+                {
+                    // Appended since, or lost.
+                    Ok(inner.read(&mut link, after, Duration::ZERO).await?.unwrap_or(Tail::Gap))
                 }
                 _ => Ok(Tail::Gap),
             }
@@ -303,7 +364,7 @@ impl SharedTier for RedisTier {
     fn snapshot(&self, distrusted: Option<Cursor>) -> Answer<Snapshot> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
-            let mut link = inner.connected.tail().await?;
+            let mut link = inner.connected.bulk().await?;
             let seen = distrusted.unwrap_or_default();
             let (epoch, position) = (seen.head.epoch.to_string(), seen.head.position.to_string());
             let (suffix, nonce) = (suffix(), answers::nonce_text_of(seen.nonce));
@@ -321,7 +382,7 @@ impl SharedTier for RedisTier {
             let (suffix, longest) = (suffix(), millis(longest));
             let arguments = [suffix.as_bytes(), longest.as_bytes()];
             let answer = inner.scripts.retain.run(&mut link, &inner.names.log(), &arguments).await;
-            inner.answer(answer, |_| Ok(()))
+            inner.answer(Kind::Write, answer, |_| Ok(()))
         })
     }
 

@@ -18,9 +18,11 @@ pub(super) struct Script {
 pub(super) struct Scripts {
     pub(super) append: Script,
     pub(super) snapshot: Script,
+    pub(super) cursor: Script,
     pub(super) retain: Script,
     pub(super) publish: Script,
     pub(super) lease: Script,
+    pub(super) remove: Script,
     pub(super) renew: Script,
     pub(super) release: Script,
 }
@@ -28,12 +30,15 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         let log = include_str!("lua/log.lua");
+        let stamp = include_str!("lua/stamp.lua");
         Self {
             append: Script::new(log, include_str!("lua/append.lua")),
+            cursor: Script::new(log, include_str!("lua/cursor.lua")),
             snapshot: Script::new(log, include_str!("lua/snapshot.lua")),
             retain: Script::new(log, include_str!("lua/retain.lua")),
-            publish: Script::new("", include_str!("lua/publish.lua")),
-            lease: Script::new("", include_str!("lua/lease.lua")),
+            publish: Script::new(stamp, include_str!("lua/publish.lua")),
+            lease: Script::new(stamp, include_str!("lua/lease.lua")),
+            remove: Script::new(stamp, include_str!("lua/remove.lua")),
             renew: Script::new("", include_str!("lua/renew.lua")),
             release: Script::new("", include_str!("lua/release.lua")),
         }

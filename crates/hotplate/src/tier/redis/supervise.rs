@@ -39,19 +39,41 @@ pub(super) struct Connected {
     late: AtomicU32,
     links: RwLock<Option<Links>>,
     /// Somebody wants the connections to be made anew.
-    trouble: Notify,
+    remake: Notify,
     /// The state has changed.
     changed: Notify,
     listeners: Mutex<Vec<Listener>>,
-    /// What was said last about being connected; for people.
+    /// Why it is not connected, or was not; for people.
     last_error: Mutex<Option<String>>,
+    /// What the server refuses, and whether it refuses anything.
+    refused: Mutex<[Option<String>; 3]>,
+    refuses: AtomicU8,
     channel: String,
+}
+
+/// What a call asks for; each may be refused for a reason of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    Read,
+    Write,
+    Log,
+}
+
+impl Kind {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Log => "keep the log",
+        }
+    }
 }
 
 #[derive(Clone)]
 struct Links {
     commands: Link,
     tail: Link,
+    bulk: Link,
 }
 
 impl Connected {
@@ -61,10 +83,12 @@ impl Connected {
             state: AtomicU8::new(STARTING),
             late: AtomicU32::new(0),
             links: RwLock::new(None),
-            trouble: Notify::new(),
+            remake: Notify::new(),
             changed: Notify::new(),
             listeners: Mutex::new(Vec::new()),
             last_error: Mutex::new(None),
+            refused: Mutex::new([const { None }; 3]),
+            refuses: AtomicU8::new(0),
             channel,
         }
     }
@@ -78,8 +102,20 @@ impl Connected {
         self.state.load(Ordering::Acquire) != DOWN
     }
 
-    pub(super) fn last_error(&self) -> Option<String> {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What is wrong, in words.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let unconnected = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        unconnected.or_else(|| {
+            let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            refused.iter().flatten().next().cloned()
+        })
+    }
+
+    /// The server refused a call of this kind, for a reason in one word.
+    pub(super) fn refused(&self, kind: Kind, code: &str) {
+        let words = format!("{} refuses to {}: {code}", self.settings.display_url(), kind.words());
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)[kind as usize] = Some(words);
+        self.refuses.fetch_or(1 << kind as u8, Ordering::Relaxed);
     }
 
     /// Who answers, and in which version; `None` while nobody does.
@@ -96,6 +132,11 @@ impl Connected {
     /// The connection for what takes its time.
     pub(super) async fn tail(&self) -> Result<Link, Fault> {
         self.links().await.map(|links| links.tail)
+    }
+
+    /// The connection for what is large: it holds up nobody.
+    pub(super) async fn bulk(&self) -> Result<Link, Fault> {
+        self.links().await.map(|links| links.bulk)
     }
 
     async fn links(&self) -> Result<Links, Fault> {
@@ -125,7 +166,16 @@ impl Connected {
     }
 
     /// A call was answered.
-    pub(super) fn answered(&self) {
+    pub(super) fn answered(&self, kind: Kind) {
+        if self.refuses.load(Ordering::Relaxed) & (1 << kind as u8) != 0 {
+            self.refuses.fetch_and(!(1 << kind as u8), Ordering::Relaxed);
+            self.refused.lock().unwrap_or_else(PoisonError::into_inner)[kind as usize] = None;
+        }
+        self.spoke();
+    }
+
+    /// Somebody is there.
+    pub(super) fn spoke(&self) {
         if self.late.load(Ordering::Relaxed) != 0 {
             self.late.store(0, Ordering::Relaxed);
         }
@@ -134,15 +184,18 @@ impl Connected {
     /// A call was not answered in time.
     pub(super) fn was_late(&self) {
         if self.late.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_LATE {
-            self.broke();
+            let most = self.settings.command_timeout;
+            self.broke(&format!("{MOST_LATE} calls in a row were not answered within {most:?}"));
         }
     }
 
-    /// The connections are of no more use.
-    pub(super) fn broke(&self) {
+    /// The connections are of no more use; `words` say why.
+    pub(super) fn broke(&self, words: &str) {
         if self.state.compare_exchange(UP, DOWN, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             *self.links.write().unwrap_or_else(PoisonError::into_inner) = None;
-            self.trouble.notify_one();
+            let words = format!("{}: {words}", self.settings.display_url());
+            *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+            self.remake.notify_one();
             self.changed.notify_waiters();
         }
     }
@@ -159,7 +212,7 @@ impl Connected {
                     *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = None;
                     self.state.store(UP, Ordering::Release);
                     self.changed.notify_waiters();
-                    self.trouble.notified().await;
+                    self.remake.notified().await;
                 }
                 Err(words) => {
                     *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
@@ -192,14 +245,15 @@ impl Connected {
         });
         let mut commands = connect(&self.settings, Purpose::Commands, Some(pushes)).await.map_err(words)?;
         let tail = connect(&self.settings, Purpose::Tail, None).await.map_err(words)?;
+        let bulk = connect(&self.settings, Purpose::Tail, None).await.map_err(words)?;
         subscribe(&mut commands, &self.channel).await.map_err(|error| error.to_string())?;
         ask(&mut commands, &redis::cmd("PING")).await.map_err(|error| error.to_string())?;
-        Ok(Links { commands, tail })
+        Ok(Links { commands, tail, bulk })
     }
 
     fn pushed(&self, push: PushInfo) {
         match push.kind {
-            PushKind::Disconnection => self.broke(),
+            PushKind::Disconnection => self.broke("the connection ended"),
             PushKind::Message => {
                 if let Some(Value::BulkString(message)) = push.data.get(1)
                     && let Some(notice) = answers::notice(message)

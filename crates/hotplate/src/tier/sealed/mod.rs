@@ -12,7 +12,7 @@
 //! | bytes | what |
 //! | --- | --- |
 //! | 4 | magic `HPS1` (the last byte is the version) |
-//! | 1 | kind: 1 response, 2 value, 3 vary record |
+//! | 1 | kind: 1 response, 2 value, 3 vary record, 4 search record |
 //! | 1 | bit 0: compressed; bit 1: encrypted; the others are 0 |
 //! | 2 | 0 |
 //! | 8, 8, 8 | stamp: epoch, position, request time (milliseconds since 1970, two's complement) |
@@ -86,17 +86,20 @@ pub enum Kind {
     Value,
     /// Which fields of a request the responses to a path were selected by.
     VaryRecord,
+    /// Which parameters of a query the responses to a path differ by, as `No-Vary-Search` says it.
+    SearchRecord,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Response, Self::Value, Self::VaryRecord];
+    pub const ALL: [Self; 4] = [Self::Response, Self::Value, Self::VaryRecord, Self::SearchRecord];
 
     const fn code(self) -> u8 {
         match self {
             Self::Response => 1,
             Self::Value => 2,
             Self::VaryRecord => 3,
+            Self::SearchRecord => 4,
         }
     }
 
@@ -305,6 +308,12 @@ impl OpenError {
         Self::Compression,
         Self::TooLarge,
     ];
+
+    /// Whether the value may be good for a process with other keys or of another version, as during a deployment.
+    #[must_use]
+    pub const fn may_be_readable_elsewhere(self) -> bool {
+        matches!(self, Self::Version | Self::UnknownKey | Self::Clear | Self::Kind)
+    }
 
     /// The word for logs and numbers.
     #[must_use]
