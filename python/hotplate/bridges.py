@@ -16,6 +16,9 @@ def bridge_of(loop: asyncio.AbstractEventLoop) -> Bridge:
     """The bridge of a loop, made when it is first asked for; by the loop's own thread."""
     bridge = _bridges.get(loop)
     if bridge is None:
+        # A closed loop would be kept for ever by answers nobody fetched.
+        for closed in [known for known in list(_bridges) if known.is_closed()]:
+            _bridges.pop(closed, None)
         bridge = _bridges[loop] = Bridge()
         try:
             loop.add_reader(bridge.fileno(), bridge.drain)
@@ -45,4 +48,6 @@ def _watch(loop: asyncio.AbstractEventLoop, bridge: Bridge) -> None:
                 loop.call_soon_threadsafe(drain)
             except RuntimeError:  # closed in between
                 return
-            drained.wait()
+            while not drained.wait(1.0):
+                if loop.is_closed():
+                    return

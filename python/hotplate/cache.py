@@ -203,7 +203,8 @@ class Cache:
         - ``tags``: everything stored with one of these tags.
         - ``paths``: every response for exactly these paths: any host, query, variant and partition. A path is as rules
           see it: percent-decoded, without query, without the prefix the application is mounted under.
-        - ``prefixes``: every response for these paths and all below (``/products`` covers ``/products/42``).
+        - ``prefixes``: every response for these paths and all below (``/products`` covers ``/products/42``); ``/`` is
+          everything that is stored, values too.
         - ``keys``: cache keys as 32 hexadecimal digits.
         - ``soft``: mark stale instead: served, at most for its old lifetime, until one refresh has brought an answer.
 

@@ -100,17 +100,45 @@ impl Bridge {
 
 impl Bridge {
     /// Runs a task on the runtime's thread; what it comes to is given to `future`, on the loop of this bridge.
-    pub(crate) fn run(
+    ///
+    /// `context`: goes along, and becomes what is told together with the outcome. A task that does not end, because it
+    /// panics, comes to nothing: whoever waits is told so.
+    pub(crate) fn run<C: Send + 'static, T: Default + Send + 'static>(
         &self,
         future: Py<PyAny>,
-        task: impl Future<Output = Done> + Send + 'static,
+        context: C,
+        done: fn(C, T) -> Done,
+        task: impl Future<Output = T> + Send + 'static,
     ) -> PyResult<()> {
-        let queue = Arc::clone(&self.queue);
+        let mut outgoing = Outgoing {
+            queue: Arc::clone(&self.queue),
+            parts: Some((future, context)),
+            outcome: T::default(),
+            done,
+        };
         runtime::spawn(async move {
-            let done = task.await;
-            queue.push(Completion { future, done });
+            let outcome = task.await;
+            outgoing.outcome = outcome;
+            drop(outgoing);
         })?;
         Ok(())
+    }
+}
+
+/// A result on its way, which is pushed whatever becomes of the task that holds it.
+struct Outgoing<C, T: Default> {
+    queue: Arc<Queue>,
+    parts: Option<(Py<PyAny>, C)>,
+    outcome: T,
+    done: fn(C, T) -> Done,
+}
+
+impl<C, T: Default> Drop for Outgoing<C, T> {
+    fn drop(&mut self) {
+        if let Some((future, context)) = self.parts.take() {
+            let done = (self.done)(context, std::mem::take(&mut self.outcome));
+            self.queue.push(Completion { future, done });
+        }
     }
 }
 

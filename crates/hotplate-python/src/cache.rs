@@ -155,7 +155,7 @@ impl CacheCore {
         let (position, appending) = self.cache.invalidate_all(&targets, mode, self.cache.now());
         match (appending, bridge, future) {
             (Some(appending), Some(bridge), Some(future)) => {
-                bridge.run(future, async move { Done::Appended(appending.await) })?;
+                bridge.run(future, (), |(), head| Done::Appended(head), appending)?;
                 Ok(None)
             }
             _ => Ok(Some(position.as_u64())),
@@ -187,7 +187,7 @@ impl CacheCore {
             (Value::Found(entry), ..) => bridge::body(py, &entry),
             (Value::Seek(job), Some(bridge), Some(future)) => {
                 let sighted = Sighted { cache: Arc::clone(&self.cache), key };
-                bridge.run(future, async move { Done::Value(sighted, job.run().await) })?;
+                bridge.run(future, sighted, Done::Value, job.run())?;
                 Ok(PyBool::new(py, false).to_owned().into_any())
             }
             _ => Ok(py.None().into_bound(py)),
@@ -313,7 +313,7 @@ impl CacheCore {
 fn change(changing: Option<Changing>, bridge: Option<&Bridge>, future: Option<Py<PyAny>>) -> PyResult<bool> {
     match (changing, bridge, future) {
         (Some(changing), Some(bridge), Some(future)) => {
-            bridge.run(future, async move { Done::Changed(changing.await) })?;
+            bridge.run(future, (), |(), changed| Done::Changed(changed), changing)?;
             Ok(true)
         }
         (Some(changing), ..) => {

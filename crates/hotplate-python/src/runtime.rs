@@ -26,8 +26,7 @@ const MOST_WAIT: Duration = Duration::from_secs(1);
 /// The runtime of the process with this number.
 static RUNTIME: Mutex<Option<(u32, Handle)>> = Mutex::new(None);
 
-static GATE: Gate =
-    Gate { state: Mutex::new(State { running: false, forking: false }), changed: Condvar::new() };
+static GATE: Gate = Gate { state: Mutex::new(State { running: false, forks: 0 }), changed: Condvar::new() };
 
 /// Lets the runtime's thread run, or not.
 struct Gate {
@@ -37,7 +36,8 @@ struct Gate {
 
 struct State {
     running: bool,
-    forking: bool,
+    /// How many threads are about to fork.
+    forks: usize,
 }
 
 impl Gate {
@@ -47,7 +47,7 @@ impl Gate {
 
     fn run(&self) {
         let mut state = self.lock();
-        while state.forking {
+        while state.forks > 0 {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.running = true;
@@ -63,7 +63,7 @@ impl Gate {
 #[pyfunction]
 pub(crate) fn before_fork() {
     let mut state = GATE.lock();
-    state.forking = true;
+    state.forks += 1;
     let waited = GATE.changed.wait_timeout_while(state, MOST_WAIT, |state| state.running);
     drop(waited);
 }
@@ -72,9 +72,10 @@ pub(crate) fn before_fork() {
 #[pyfunction]
 pub(crate) fn after_fork(is_child: bool) {
     let mut state = GATE.lock();
-    state.forking = false;
+    state.forks = state.forks.saturating_sub(1);
     if is_child {
         state.running = false;
+        state.forks = 0;
         drop(state);
         std::mem::forget(RUNTIME.lock().unwrap_or_else(PoisonError::into_inner).take());
     } else {

@@ -128,7 +128,7 @@ impl Step {
         };
         let Some(job) = job else { return Ok(false) };
         let step = this.clone().unbind();
-        bridge.run(future, async move { Done::Sought(step, job.run().await) })?;
+        bridge.run(future, step, Done::Sought, job.run())?;
         Ok(true)
     }
 

@@ -521,6 +521,7 @@ impl<B: Body> HttpCache<B> {
         match self.join(asked, key, position) {
             Join::Wait(_) => self.serve(asked, entry, Reason::StaleWhileRevalidate),
             Join::Lead(permit) => {
+                permit.note_refresh();
                 self.cache.counters.count_stale();
                 let response = self.respond(asked, Arc::clone(&entry), Reason::StaleWhileRevalidate);
                 let mut origin = Origin::stale(Reason::StaleWhileRevalidate, key, entry);
@@ -570,8 +571,8 @@ impl<B: Body> HttpCache<B> {
         origin.stale = origin.stale.filter(|stale| self.is_usable(stale));
         match self.join(asked, origin.key, position) {
             Join::Wait(ticket) => match share {
-                // What others wait for may be a refresh, and what it refreshes good enough for this request.
-                Some(share) if !self.cache.keeps_responses && !asked.has_read && asked.waits == 0 => {
+                // What it refreshes may be good enough for this request, and is not at hand.
+                Some(share) if !self.cache.keeps_responses && !asked.has_read && ticket.is_refresh() => {
                     Lookup::Seek(self.seek(share, asked, origin, None))
                 }
                 _ => Lookup::Wait(ticket),

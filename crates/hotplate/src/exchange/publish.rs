@@ -366,10 +366,15 @@ impl<B: Body> HttpCache<B> {
     ///
     /// Whether the caller has to keep it instead: responses are not kept in the local tier, or it is too large for it.
     pub(crate) fn land(&self, key: Key, entry: &Arc<Entry<B>>) -> bool {
+        let local = &self.cache.local;
         if !self.cache.keeps_responses {
+            if matches!(local.get(&key), Some(Slot::Vary(known)) if known.latest().request_time <= entry.meta.request_time)
+            {
+                // The key does not vary any more.
+                local.remove(&key);
+            }
             return true;
         }
-        let local = &self.cache.local;
         let _publishing = self.cache.publishing();
         self.cache.note_retention(&entry.meta);
         match local.get(&key) {

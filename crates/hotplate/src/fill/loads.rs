@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -45,6 +46,8 @@ type Shard<T> = Arc<Mutex<HashMap<Key, Arc<Fill<T>>>>>;
 
 struct Fill<T> {
     position: Position,
+    /// It renews what may be served meanwhile.
+    refreshes: AtomicBool,
     state: Mutex<State<T>>,
 }
 
@@ -92,6 +95,7 @@ impl<T> Fills<T> {
         }
         let fill = Arc::new(Fill {
             position,
+            refreshes: AtomicBool::new(false),
             state: Mutex::new(State { end: None, wakers: HashMap::new(), next_waiter: 0 }),
         });
         fills.insert(key, Arc::clone(&fill));
@@ -147,6 +151,11 @@ impl<T> Permit<T> {
         self.fill.position
     }
 
+    /// Notes that the load renews what may be served meanwhile.
+    pub fn note_refresh(&self) {
+        self.fill.refreshes.store(true, Ordering::Relaxed);
+    }
+
     /// How many tasks have been told to wait for this load and still do.
     #[must_use]
     pub fn waiters(&self) -> usize {
@@ -196,6 +205,12 @@ pub struct Ticket<T> {
 }
 
 impl<T: Clone> Ticket<T> {
+    /// Whether the load renews what may be served meanwhile.
+    #[must_use]
+    pub fn is_refresh(&self) -> bool {
+        self.fill.refreshes.load(Ordering::Relaxed)
+    }
+
     /// How the load ended, or `None` while it has not.
     #[must_use]
     pub fn try_end(&self) -> Option<End<T>> {

@@ -49,10 +49,18 @@ struct State {
     floor: u64,
     everything: Marker,
     by_target: HashMap<TargetId, Marker>,
-    pending: Vec<Record>,
+    pending: Vec<Pending>,
     /// Nonces of own records, which the own log has already.
     own: VecDeque<u64>,
     known_own: HashSet<u64>,
+}
+
+/// A record of this process that it has not read in the log yet.
+#[derive(Clone, Debug)]
+struct Pending {
+    record: Record,
+    /// Where the shared tier has appended it, once it has said so.
+    told: Option<Head>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,28 +93,47 @@ impl Followed {
         }
         state.own.push_back(record.nonce);
         state.known_own.insert(record.nonce);
-        state.pending.push(record.clone());
+        state.pending.push(Pending { record: record.clone(), told: None });
         record
     }
 
     /// The shared tier has appended a record of this process, which has the position of `head` in its epoch.
     ///
-    /// In another epoch than that applied here the record stays pending: the next [`Followed::replace`] has it.
+    /// From now on it counts from there, although the log has not been read so far: a snapshot that was taken before it
+    /// was appended may come later than this.
     pub fn acknowledge(&self, nonce: u64, head: Head) {
         let mut state = self.write();
-        if head.epoch != state.cursor.head.epoch {
-            return;
+        if let Some(pending) = state.pending.iter_mut().find(|pending| pending.record.nonce == nonce) {
+            pending.told = Some(head);
         }
-        if let Some(place) = state.pending.iter().position(|record| record.nonce == nonce) {
-            let record = state.pending.swap_remove(place);
-            state.mark(&record, head.position);
-        }
+    }
+
+    /// The furthest record of this process that was acknowledged in the epoch applied here and lies beyond the cursor.
+    #[must_use]
+    pub fn told_beyond(&self) -> Option<Cursor> {
+        let state = self.read();
+        let applied = state.cursor.head;
+        let told = state.pending.iter().filter_map(|pending| Some((pending.told?, pending.record.nonce)));
+        let beyond = told.filter(|(head, _)| head.epoch == applied.epoch && *head > applied);
+        beyond.max_by_key(|(head, _)| *head).map(|(head, nonce)| Cursor { head, nonce })
+    }
+
+    /// A record of this process that was acknowledged at a position where the log, as it was read, has another.
+    #[must_use]
+    pub fn lost(&self) -> Option<Cursor> {
+        let state = self.read();
+        let applied = state.cursor.head;
+        let told = state.pending.iter().filter_map(|pending| Some((pending.told?, pending.record.nonce)));
+        let mut lost = told.filter(|(head, _)| head.epoch == applied.epoch && *head <= applied);
+        lost.next().map(|(head, nonce)| Cursor { head, nonce })
     }
 
     /// Records that the shared tier has not acknowledged.
     #[must_use]
     pub fn pending(&self) -> Vec<Record> {
-        self.read().pending.clone()
+        let state = self.read();
+        let unsent = state.pending.iter().filter(|pending| pending.told.is_none());
+        unsent.map(|pending| pending.record.clone()).collect()
     }
 
     /// Applies the record that follows the cursor.
@@ -120,7 +147,7 @@ impl Followed {
         state.cursor.head.position = position;
         state.cursor.nonce = record.nonce;
         state.mark(record, position);
-        state.pending.retain(|pending| pending.nonce != record.nonce);
+        state.pending.retain(|pending| pending.record.nonce != record.nonce);
         if state.by_target.len() > MOST_MARKERS {
             state.drop_older_half();
         }
@@ -142,6 +169,14 @@ impl Followed {
         state.by_target.clear();
         for (target, mode, position) in &snapshot.markers {
             state.marker(*target).set(*mode, *position);
+        }
+        let head = snapshot.cursor.head;
+        state.pending.retain(|pending| {
+            pending.told.is_none_or(|told| told.epoch != head.epoch || told.position > head.position)
+        });
+        for pending in &mut state.pending {
+            // The log that was told is gone, or not the one that is followed.
+            pending.told = pending.told.filter(|told| told.epoch >= head.epoch);
         }
         if lost {
             return Missed::Everything;
@@ -209,7 +244,10 @@ impl State {
                 soft |= position < marker.soft;
             }
         }
-        for record in &self.pending {
+        for Pending { record, told } in &self.pending {
+            if told.is_some_and(|told| told.epoch == self.cursor.head.epoch && position >= told.position) {
+                continue;
+            }
             let named =
                 |target: &Option<TargetId>| target.is_none_or(|target| footprint.targets().contains(&target));
             if record.targets.iter().any(named) {
@@ -317,8 +355,37 @@ mod tests {
         let a = footprint(&log, "a");
         followed.intend(record(&log, 9, "a"));
         followed.acknowledge(9, at(6, 1));
-        assert_eq!(followed.pending().len(), 1);
         assert_eq!(followed.judge(&a, at(5, 0), at(5, 0)), Judgement::Known(Standing::Invalid));
+        let cursor = Cursor { head: at(6, 1), nonce: 9 };
+        followed.replace(&Snapshot { cursor, floor: 0, markers: vec![(id(&log, "a"), Mode::Hard, 1)] });
+        assert!(followed.pending().is_empty());
+        assert_eq!(followed.judge(&a, at(6, 0), at(6, 1)), Judgement::Known(Standing::Invalid));
+        assert_eq!(followed.judge(&a, at(6, 1), at(6, 1)), Judgement::Known(Standing::Current));
+    }
+
+    #[test]
+    fn a_snapshot_from_before_an_acknowledged_record_does_not_forget_it() {
+        let (log, followed) = started();
+        let a = footprint(&log, "a");
+        followed.intend(record(&log, 9, "a"));
+        followed.acknowledge(9, at(5, 2));
+        let cursor = Cursor { head: at(5, 1), nonce: 1 };
+        followed.replace(&Snapshot { cursor, ..Snapshot::default() });
+        assert_eq!(followed.judge(&a, at(5, 1), at(5, 1)), Judgement::Known(Standing::Invalid));
+        assert!(followed.pending().is_empty());
+        assert!(!followed.apply(&record(&log, 9, "a")));
+        assert_eq!(followed.judge(&a, at(5, 1), at(5, 2)), Judgement::Known(Standing::Invalid));
+        assert_eq!(followed.judge(&a, at(5, 2), at(5, 2)), Judgement::Known(Standing::Current));
+    }
+
+    #[test]
+    fn what_a_lost_log_was_told_is_told_to_the_next() {
+        let (log, followed) = started();
+        followed.intend(record(&log, 9, "a"));
+        followed.acknowledge(9, at(5, 1));
+        let cursor = Cursor { head: at(6, 0), nonce: 0 };
+        followed.replace(&Snapshot { cursor, ..Snapshot::default() });
+        assert_eq!(followed.pending().len(), 1);
     }
 
     #[test]

@@ -19,6 +19,9 @@ const TAIL_WAIT: Duration = Duration::from_millis(500);
 /// After so many turns the tier is told once more for how long to keep the log: a minute, if nothing happens.
 const TURNS_BETWEEN_SIGNS: u32 = 120;
 
+/// The pause after the whole log was read twice in a row: should it be gone whenever it is looked at.
+const AFTER_GAPS: Duration = Duration::from_millis(20);
+
 /// The pause after a fault.
 const AFTER_FAULT: Duration = Duration::from_millis(50);
 
@@ -26,6 +29,7 @@ impl Share {
     /// Reads the log for ever. Dropping the future stops reading, and leaves this process uncertain in time.
     pub async fn follow(self: Arc<Self>) {
         let mut turns = 0_u32;
+        let mut had_gap = false;
         loop {
             turns = (turns + 1) % TURNS_BETWEEN_SIGNS;
             if turns == 0 {
@@ -34,6 +38,7 @@ impl Share {
                     self.counters.count_fault(fault);
                 }
             }
+            let gaps = self.counters.gaps.load(Ordering::Relaxed);
             match self.follow_once().await {
                 Ok(()) => self.certain.store(true, Ordering::Release),
                 Err(fault) => {
@@ -45,6 +50,11 @@ impl Share {
                 }
             }
             self.wake_behind();
+            let has_gap = self.counters.gaps.load(Ordering::Relaxed) != gaps;
+            if has_gap && had_gap {
+                self.tier.pause(AFTER_GAPS).await;
+            }
+            had_gap = has_gap;
         }
     }
 
@@ -66,10 +76,16 @@ impl Share {
             return self.start_over(None).await;
         }
         let wait = if self.certain.load(Ordering::Acquire) { TAIL_WAIT } else { Duration::ZERO };
+        let told = self.followed.told_beyond();
         match self.tier.tail(cursor, wait).await? {
             Tail::Records(records) => {
                 records.iter().for_each(|record| self.apply(record));
-                Ok(())
+                // What was acknowledged before this was read and is not in it was lost in a failover.
+                let missing = told.filter(|_| records.is_empty());
+                match self.followed.lost().or(missing) {
+                    Some(lost) => self.start_over(Some(lost)).await,
+                    None => Ok(()),
+                }
             }
             Tail::Gap => self.start_over(Some(cursor)).await,
         }

@@ -28,7 +28,7 @@ mod store;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub use counters::{ShareCounters, ShareStats};
 pub use lease::Lease;
 pub use seek::{Place, Purpose, SeekJob, Sighting, Sought};
 pub use store::{Leading, Storing};
+
+use bytes::Bytes;
 
 use crate::clock::Clock;
 use crate::key::Key;
@@ -108,6 +110,7 @@ pub struct Share {
     unsent: AtomicBool,
     /// The longest time the log is known to be kept for, in milliseconds.
     retained_millis: AtomicU64,
+    outbox: Mutex<Outbox>,
     leases: lease::Leases,
     awaited: seek::Awaited,
     /// Who waits for the log to be applied further.
@@ -136,6 +139,7 @@ impl Share {
             certain: AtomicBool::new(false),
             unsent: AtomicBool::new(false),
             retained_millis: AtomicU64::new(0),
+            outbox: Mutex::new(Outbox::default()),
             leases: lease::Leases::default(),
             awaited: seek::Awaited::default(),
             behind: Mutex::new(Vec::new()),
@@ -192,11 +196,18 @@ impl Share {
     /// A future of the head with the record's position, or of `None` while the shared tier does not know.
     #[must_use]
     pub fn invalidate(self: &Arc<Self>, targets: Vec<Option<TargetId>>, mode: Mode) -> Appending {
-        let record = self.followed.intend(Record { nonce: random(), mode, targets });
         let acknowledged = Arc::new(Promise::default());
-        let share = Arc::clone(self);
         let told = Arc::clone(&acknowledged);
-        self.executor.spawn(Box::pin(async move { told.tell(share.send(record).await) }));
+        {
+            // In one step, so that records are sent in the order in which they were noted.
+            let mut outbox = self.outbox();
+            let record = self.followed.intend(Record { nonce: random(), mode, targets });
+            outbox.waiting.push((record, told));
+            if !std::mem::replace(&mut outbox.is_sending, true) {
+                let share = Arc::clone(self);
+                self.executor.spawn(Box::pin(async move { share.empty_outbox().await }));
+            }
+        }
         Box::pin(std::future::poll_fn(move |context| acknowledged.poll(context.waker())))
     }
 
@@ -209,6 +220,37 @@ impl Share {
         let told = Arc::clone(&promise);
         self.executor.work(Box::new(move || told.tell(work())));
         std::future::poll_fn(move |context| promise.poll(context.waker())).await
+    }
+
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends what waits, in order: a batch at a time, each of its records on its way before the next.
+    async fn empty_outbox(&self) {
+        loop {
+            let batch = {
+                let mut outbox = self.outbox();
+                if outbox.waiting.is_empty() {
+                    outbox.is_sending = false;
+                    return;
+                }
+                std::mem::take(&mut outbox.waiting)
+            };
+            let mut sending: Vec<_> =
+                batch.into_iter().map(|(record, told)| (Box::pin(self.send(record)), told)).collect();
+            std::future::poll_fn(|context| {
+                sending.retain_mut(|(send, told)| match send.as_mut().poll(context) {
+                    Poll::Ready(head) => {
+                        told.tell(head);
+                        false
+                    }
+                    Poll::Pending => true,
+                });
+                if sending.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        }
     }
 
     async fn send(&self, record: Record) -> Option<Head> {
@@ -231,6 +273,16 @@ impl Share {
         if let Err(fault) = self.tier.remove_older(key, than).await {
             self.counters.count_fault(fault);
         }
+    }
+
+    /// Removes a value that cannot be read, unless another one has taken its place.
+    fn discard_unreadable(self: &Arc<Self>, key: Key, seen: Bytes) {
+        let share = Arc::clone(self);
+        self.executor.spawn(Box::pin(async move {
+            if let Err(fault) = share.tier.remove_seen(key, seen).await {
+                share.counters.count_fault(fault);
+            }
+        }));
     }
 
     /// Removes values that no lookup will find any more.
@@ -257,10 +309,13 @@ impl Share {
     /// Takes up work in a process that was forked off: leases and waiting tasks are the parent's.
     pub(crate) fn after_fork(&self) {
         self.leases.forget_all();
+        std::mem::forget(std::mem::take(&mut *self.outbox()));
         self.awaited.forget_all();
         // Their tasks are the parent's too, and must not be woken here.
         std::mem::forget(std::mem::take(&mut *self.behind.lock().unwrap_or_else(PoisonError::into_inner)));
         self.certain.store(false, Ordering::Release);
+        // What was on its way is the parent's to send, and not to be relied on.
+        self.unsent.store(true, Ordering::Release);
     }
 
     fn wake_behind(&self) {
@@ -278,6 +333,14 @@ impl std::fmt::Debug for Share {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Share").field("options", &self.options).finish_non_exhaustive()
     }
+}
+
+/// Invalidations of this process on their way to the others.
+#[derive(Default)]
+struct Outbox {
+    waiting: Vec<(Record, Arc<Promise<Option<Head>>>)>,
+    /// A task sends what waits.
+    is_sending: bool,
 }
 
 /// An answer that one task gives and another may wait for.

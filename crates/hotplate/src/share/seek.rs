@@ -59,7 +59,7 @@ pub struct Sighting {
 }
 
 /// What was found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Sought {
     /// A response or value that is usable.
     Found(Box<Sighting>),
@@ -73,6 +73,7 @@ pub enum Sought {
     Lease(Lease),
     /// Nothing usable, and no lease: the shared tier does not answer, the other process's load failed, or none was asked
     /// for.
+    #[default]
     Nothing,
     /// Another process refreshes it.
     Busy,
@@ -212,7 +213,7 @@ impl SeekJob {
                 share.counters.count_unreadable(Some(error));
                 if !error.may_be_readable_elsewhere() {
                     // Its stamp is as wrong as the rest, and would keep what is loaded now from being stored.
-                    share.discard(vec![key]);
+                    share.discard_unreadable(key, value.clone());
                 }
                 return None;
             }
@@ -300,16 +301,23 @@ impl Share {
 }
 
 /// What is left of the time for which one request waits for the shared tier.
-struct Patience(Pin<Box<dyn Future<Output = ()> + Send + 'static>>);
+///
+/// Once it is over it stays over.
+struct Patience(Option<Pin<Box<dyn Future<Output = ()> + Send + 'static>>>);
 
 impl Patience {
     fn new(share: &Share) -> Self {
         // A little longer than one call may take: which then says itself that it was late.
-        Self(share.tier.pause(share.options.patience.mul_f64(1.1)))
+        Self(Some(share.tier.pause(share.options.patience.mul_f64(1.1))))
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().poll(context)
+        let Some(pause) = &mut self.0 else { return Poll::Ready(()) };
+        if pause.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        self.0 = None;
+        Poll::Ready(())
     }
 
     async fn within<T>(&mut self, mut call: Answer<T>) -> Result<T, Fault> {

@@ -83,6 +83,13 @@ impl Store {
         self.values.remove(&key);
     }
 
+    /// See [`SharedTier::remove_seen`].
+    pub fn remove_seen(&mut self, key: Key, seen: &Bytes) {
+        if self.values.get(&key).is_some_and(|value| value.bytes == *seen) {
+            self.values.remove(&key);
+        }
+    }
+
     /// See [`SharedTier::remove_older`].
     pub fn remove_older(&mut self, key: Key, than: Stamp) {
         if self.values.get(&key).is_some_and(|value| value.stamp < than) {
@@ -377,6 +384,10 @@ impl SharedTier for MemoryTier {
 
     fn remove(&self, key: Key) -> Answer<()> {
         self.call(move |state| state.store.remove(key))
+    }
+
+    fn remove_seen(&self, key: Key, seen: Bytes) -> Answer<()> {
+        self.call(move |state| state.store.remove_seen(key, &seen))
     }
 
     fn remove_older(&self, key: Key, than: Stamp) -> Answer<()> {

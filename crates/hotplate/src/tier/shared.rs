@@ -234,6 +234,9 @@ pub trait SharedTier: Send + Sync + 'static {
     /// Removes what is stored under a key.
     fn remove(&self, key: Key) -> Answer<()>;
 
+    /// Removes what is stored under a key, if it is what [`SharedTier::fetch`] gave.
+    fn remove_seen(&self, key: Key, seen: Bytes) -> Answer<()>;
+
     /// Removes what is stored under a key, unless it began to load at this stamp or later.
     fn remove_older(&self, key: Key, than: Stamp) -> Answer<()>;
 

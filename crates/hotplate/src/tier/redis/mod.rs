@@ -260,6 +260,17 @@ impl SharedTier for RedisTier {
         })
     }
 
+    fn remove_seen(&self, key: Key, seen: Bytes) -> Answer<()> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let mut link = inner.connected.commands().await?;
+            let value = inner.names.value(key);
+            let keys = [value.as_bytes()];
+            let answer = inner.scripts.remove_seen.run(&mut link, &keys, &[stamp_of(Some(&seen))]).await;
+            inner.answer(Kind::Write, answer, |_| Ok(()))
+        })
+    }
+
     fn remove_older(&self, key: Key, than: Stamp) -> Answer<()> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
@@ -271,7 +282,7 @@ impl SharedTier for RedisTier {
             {
                 start.extend_from_slice(&number.to_le_bytes());
             }
-            let answer = inner.scripts.remove.run(&mut link, &[value.as_bytes()], &[&start]).await;
+            let answer = inner.scripts.remove_older.run(&mut link, &[value.as_bytes()], &[&start]).await;
             inner.answer(Kind::Write, answer, |_| Ok(()))
         })
     }

@@ -22,7 +22,8 @@ pub(super) struct Scripts {
     pub(super) retain: Script,
     pub(super) publish: Script,
     pub(super) lease: Script,
-    pub(super) remove: Script,
+    pub(super) remove_older: Script,
+    pub(super) remove_seen: Script,
     pub(super) renew: Script,
     pub(super) release: Script,
 }
@@ -38,7 +39,8 @@ impl Scripts {
             retain: Script::new(log, include_str!("lua/retain.lua")),
             publish: Script::new(stamp, include_str!("lua/publish.lua")),
             lease: Script::new(stamp, include_str!("lua/lease.lua")),
-            remove: Script::new(stamp, include_str!("lua/remove.lua")),
+            remove_older: Script::new(stamp, include_str!("lua/remove_older.lua")),
+            remove_seen: Script::new(stamp, include_str!("lua/remove_seen.lua")),
             renew: Script::new("", include_str!("lua/renew.lua")),
             release: Script::new("", include_str!("lua/release.lua")),
         }
