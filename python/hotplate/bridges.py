@@ -3,17 +3,26 @@
 import asyncio
 import select
 import threading
+import weakref
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from hotplate._core import Bridge
 
 __all__ = ["bridge_of", "forget_bridges"]
 
+_last: "tuple[Callable[[], asyncio.AbstractEventLoop | None], Bridge | None]" = (lambda: None, None)
+"""The loop that asked last, and its bridge: in most processes there is no other."""
+
 _bridges: "WeakKeyDictionary[asyncio.AbstractEventLoop, Bridge]" = WeakKeyDictionary()
 
 
 def bridge_of(loop: asyncio.AbstractEventLoop) -> Bridge:
     """The bridge of a loop, made when it is first asked for; by the loop's own thread."""
+    global _last
+    known, bridge = _last
+    if known() is loop and bridge is not None:
+        return bridge
     bridge = _bridges.get(loop)
     if bridge is None:
         # A closed loop would be kept for ever by answers nobody fetched.
@@ -24,11 +33,14 @@ def bridge_of(loop: asyncio.AbstractEventLoop) -> Bridge:
             loop.add_reader(bridge.fileno(), bridge.drain)
         except NotImplementedError:
             threading.Thread(target=_watch, args=(loop, bridge), name="hotplate bridge", daemon=True).start()
+    _last = (weakref.ref(loop), bridge)
     return bridge
 
 
 def forget_bridges() -> None:
     """For a process that was forked off: its parent's loops are not its own."""
+    global _last
+    _last = (lambda: None, None)
     _bridges.clear()
 
 

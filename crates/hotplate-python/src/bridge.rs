@@ -63,6 +63,8 @@ impl Queue {
 pub(crate) struct Bridge {
     queue: Arc<Queue>,
     reader: UnixStream,
+    /// `flush` is going to be called: what is asked for until then goes together.
+    gathering: AtomicBool,
 }
 
 #[pymethods]
@@ -74,7 +76,7 @@ impl Bridge {
         reader.set_nonblocking(true).map_err(failed)?;
         writer.set_nonblocking(true).map_err(failed)?;
         let queue = Queue { completions: SegQueue::new(), woken: AtomicBool::new(false), writer };
-        Ok(Self { queue: Arc::new(queue), reader })
+        Ok(Self { queue: Arc::new(queue), reader, gathering: AtomicBool::new(false) })
     }
 
     /// What the loop watches.
@@ -83,22 +85,46 @@ impl Bridge {
     }
 
     /// Gives every result that is there to its future. Called by the loop.
-    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+    fn drain(this: &Bound<'_, Self>) -> PyResult<()> {
+        let py = this.py();
+        this.get().drain_into(py, this)
+    }
+
+    /// Sends what the futures of the last `drain` have asked for. Called by the loop, after them.
+    fn flush(&self) -> PyResult<()> {
+        self.gathering.store(false, Ordering::Release);
+        runtime::flush()
+    }
+}
+
+impl Bridge {
+    fn drain_into(&self, py: Python<'_>, this: &Bound<'_, Self>) -> PyResult<()> {
         let mut bytes = [0; 64];
         while matches!((&self.reader).read(&mut bytes), Ok(read) if read == bytes.len()) {}
         // Before the queue is emptied: what is pushed from here on wakes the loop again.
         self.queue.woken.store(false, Ordering::Release);
         let mut failed = None;
+        let mut event_loop = None;
         while let Some(Completion { future, done }) = self.queue.completions.pop() {
+            if event_loop.is_none() {
+                event_loop = future.bind(py).call_method0(intern!(py, "get_loop")).ok();
+            }
             if let Err(error) = deliver(py, future.bind(py), done) {
                 failed.get_or_insert(error);
             }
         }
+        // Whoever was woken may ask for more. The loop calls back in order: after all of them, and then all is sent at once.
+        if let Some(event_loop) = event_loop
+            && !self.gathering.swap(true, Ordering::AcqRel)
+        {
+            let flush = this.getattr(intern!(py, "flush"))?;
+            if event_loop.call_method1(intern!(py, "call_soon"), (flush,)).is_err() {
+                self.gathering.store(false, Ordering::Release);
+            }
+        }
         failed.map_or(Ok(()), Err)
     }
-}
 
-impl Bridge {
     /// Runs a task on the runtime's thread; what it comes to is given to `future`, on the loop of this bridge.
     ///
     /// `context`: goes along, and becomes what is told together with the outcome. A task that does not end, because it
@@ -116,12 +142,12 @@ impl Bridge {
             outcome: T::default(),
             done,
         };
-        runtime::spawn(async move {
+        runtime::submit(async move {
             let outcome = task.await;
             outgoing.outcome = outcome;
             drop(outgoing);
         })?;
-        Ok(())
+        if self.gathering.load(Ordering::Acquire) { Ok(()) } else { runtime::flush() }
     }
 }
 
@@ -155,11 +181,11 @@ fn deliver(py: Python<'_>, future: &Bound<'_, PyAny>, done: Done) -> PyResult<()
             None => py.None().into_bound(py),
         },
     };
-    // Whoever waited may be gone.
-    if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
-        future.call_method1(intern!(py, "set_result"), (result,))?;
+    match future.call_method1(intern!(py, "set_result"), (result,)) {
+        // Whoever waited may be gone.
+        Err(_) if future.call_method0(intern!(py, "done"))?.is_truthy()? => Ok(()),
+        set => set.map(drop),
     }
-    Ok(())
 }
 
 /// The content of a stored value.

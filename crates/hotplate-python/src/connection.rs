@@ -29,8 +29,8 @@ struct Inner {
     share: Arc<Share>,
     clock: Arc<dyn Clock>,
     started: AtomicBool,
-    /// Whether people know that it is down.
-    is_down: AtomicBool,
+    /// Whether people know that something is wrong.
+    is_told: AtomicBool,
     /// When they were last told.
     told: Mutex<Option<Timestamp>>,
     tasks: Mutex<Vec<AbortHandle>>,
@@ -97,7 +97,7 @@ impl Connection {
             share,
             clock: Arc::clone(clock),
             started: AtomicBool::new(false),
-            is_down: AtomicBool::new(false),
+            is_told: AtomicBool::new(false),
             told: Mutex::new(None),
             tasks: Mutex::new(Vec::new()),
         };
@@ -117,7 +117,7 @@ impl Connection {
     /// Connects and begins to read the log, unless that has begun already; and tells people when it has gone or come back.
     pub(crate) fn start(&self, py: Python<'_>) -> PyResult<()> {
         let Some(inner) = &self.0 else { return Ok(()) };
-        if inner.is_down.load(Ordering::Relaxed) == inner.share.is_up() {
+        if inner.is_told.load(Ordering::Relaxed) != inner.tier.is_troubled() {
             inner.tell(py);
         }
         if inner.started.load(Ordering::Acquire) { Ok(()) } else { inner.start() }
@@ -148,29 +148,29 @@ impl Inner {
     /// Logs that the shared tier has gone or come back. One that comes and goes is spoken of once in a while.
     fn tell(&self, py: Python<'_>) {
         let now = self.clock.now();
-        let is_down = !self.share.is_up();
+        let is_troubled = self.tier.is_troubled();
         {
             let Ok(mut told) = self.told.try_lock() else { return };
-            if is_down && told.is_some_and(|at| now.since(at) < BETWEEN_WARNINGS) {
+            if is_troubled && told.is_some_and(|at| now.since(at) < BETWEEN_WARNINGS) {
                 return;
             }
-            if self.is_down.swap(is_down, Ordering::Relaxed) == is_down {
+            if self.is_told.swap(is_troubled, Ordering::Relaxed) == is_troubled {
                 return;
             }
-            if is_down {
+            if is_troubled {
                 *told = Some(now);
             }
         }
-        let text = if is_down {
+        let text = if is_troubled {
             let trouble = self.tier.trouble().unwrap_or_else(|| "it does not answer".into());
-            format!("the shared tier is away, requests are answered without it: {trouble}")
+            format!("the shared tier cannot be used, requests are answered without it: {trouble}")
         } else {
             "the shared tier is back".to_owned()
         };
         let logged = py
             .import("logging")
             .and_then(|logging| logging.call_method1("getLogger", ("hotplate",)))
-            .and_then(|logger| logger.call_method1(if is_down { "warning" } else { "info" }, (text,)));
+            .and_then(|logger| logger.call_method1(if is_troubled { "warning" } else { "info" }, (text,)));
         drop(logged);
     }
 

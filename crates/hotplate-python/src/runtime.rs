@@ -10,21 +10,59 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::process;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crossbeam_queue::SegQueue;
 use hotplate::share::Executor;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 /// How long a fork waits for the thread to have nothing to do.
 const MOST_WAIT: Duration = Duration::from_secs(1);
 
-/// The runtime of the process with this number.
-static RUNTIME: Mutex<Option<(u32, Handle)>> = Mutex::new(None);
+/// The runtime of this process.
+static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);
+
+/// The runtime, and the way of tasks to it.
+#[derive(Clone)]
+struct Runtime {
+    handle: Handle,
+    inbox: Arc<Inbox>,
+}
+
+/// Tasks from other threads. A task that is handed to the runtime one by one wakes it one by one, and it would send a
+/// command at a time; one that is put here goes with all others that are here when the runtime looks.
+#[derive(Default)]
+struct Inbox {
+    tasks: SegQueue<Pin<Box<dyn Future<Output = ()> + Send + 'static>>>,
+    /// The runtime knows that there are some.
+    is_told: AtomicBool,
+    told: Notify,
+}
+
+impl Inbox {
+    fn tell(&self) {
+        if !self.is_told.swap(true, Ordering::AcqRel) {
+            self.told.notify_one();
+        }
+    }
+
+    async fn empty(self: Arc<Self>) {
+        loop {
+            self.told.notified().await;
+            // Before the queue is emptied: what is put in from here on tells again.
+            self.is_told.store(false, Ordering::Release);
+            while let Some(task) = self.tasks.pop() {
+                drop(tokio::spawn(task));
+            }
+        }
+    }
+}
 
 static GATE: Gate = Gate { state: Mutex::new(State { running: false, forks: 0 }), changed: Condvar::new() };
 
@@ -84,16 +122,12 @@ pub(crate) fn after_fork(is_child: bool) {
     GATE.changed.notify_all();
 }
 
-/// The runtime of this process.
-fn handle() -> PyResult<Handle> {
+/// The runtime of this process. After a fork that called no hooks there would be none: Python's own forks do, and so does
+/// what embeds it.
+fn runtime() -> PyResult<Runtime> {
     let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let pid = process::id();
-    if let Some((owner, handle)) = &*runtime {
-        if *owner == pid {
-            return Ok(handle.clone());
-        }
-        // Forked by something that told nobody.
-        std::mem::forget(runtime.take());
+    if let Some(runtime) = &*runtime {
+        return Ok(runtime.clone());
     }
     let failed = |error: std::io::Error| {
         PyRuntimeError::new_err(format!("the thread for the shared tier could not be started: {error}"))
@@ -105,21 +139,34 @@ fn handle() -> PyResult<Handle> {
         .on_thread_unpark(|| GATE.run())
         .build()
         .map_err(failed)?;
-    let handle = made.handle().clone();
+    let inbox = Arc::new(Inbox::default());
+    let started = Runtime { handle: made.handle().clone(), inbox: Arc::clone(&inbox) };
     std::thread::Builder::new()
         .name("hotplate".into())
         .spawn(move || {
             GATE.run();
-            made.block_on(std::future::pending::<()>());
+            made.block_on(inbox.empty());
         })
         .map_err(failed)?;
-    *runtime = Some((pid, handle.clone()));
-    Ok(handle)
+    *runtime = Some(started.clone());
+    Ok(started)
 }
 
 /// Runs a task that ends with the process, unless it is aborted.
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> PyResult<AbortHandle> {
-    Ok(handle()?.spawn(task).abort_handle())
+    Ok(runtime()?.handle.spawn(task).abort_handle())
+}
+
+/// Has a task run, once [`flush`] is called, or with the next that is.
+pub(crate) fn submit(task: impl Future<Output = ()> + Send + 'static) -> PyResult<()> {
+    runtime()?.inbox.tasks.push(Box::pin(task));
+    Ok(())
+}
+
+/// Tells the runtime of the tasks that were submitted.
+pub(crate) fn flush() -> PyResult<()> {
+    runtime()?.inbox.tell();
+    Ok(())
 }
 
 /// The runtime as the engine knows it.
@@ -127,13 +174,17 @@ pub(crate) struct OnRuntime;
 
 impl Executor for OnRuntime {
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send + 'static>>) {
+        if let Ok(runtime) = Handle::try_current() {
+            drop(runtime.spawn(task));
+            return;
+        }
         // A process that can start no thread goes on without the shared tier.
-        drop(spawn(task));
+        drop(submit(task).and_then(|()| flush()));
     }
 
     fn work(&self, work: Box<dyn FnOnce() + Send + 'static>) {
-        match handle() {
-            Ok(runtime) => drop(runtime.spawn_blocking(work)),
+        match runtime() {
+            Ok(runtime) => drop(runtime.handle.spawn_blocking(work)),
             Err(_) => work(),
         }
     }

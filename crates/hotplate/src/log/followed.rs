@@ -101,11 +101,20 @@ impl Followed {
     ///
     /// From now on it counts from there, although the log has not been read so far: a snapshot that was taken before it
     /// was appended may come later than this.
-    pub fn acknowledge(&self, nonce: u64, head: Head) {
+    ///
+    /// # Returns
+    ///
+    /// `false` if it was appended to a log that is gone by now: it has to be sent once more.
+    pub fn acknowledge(&self, nonce: u64, head: Head) -> bool {
         let mut state = self.write();
+        let is_gone = head.epoch < state.cursor.head.epoch;
         if let Some(pending) = state.pending.iter_mut().find(|pending| pending.record.nonce == nonce) {
-            pending.told = Some(head);
+            if is_gone {
+                return pending.told.is_some();
+            }
+            pending.told = pending.told.max(Some(head));
         }
+        true
     }
 
     /// The furthest record of this process that was acknowledged in the epoch applied here and lies beyond the cursor.
@@ -376,6 +385,16 @@ mod tests {
         assert!(!followed.apply(&record(&log, 9, "a")));
         assert_eq!(followed.judge(&a, at(5, 1), at(5, 2)), Judgement::Known(Standing::Invalid));
         assert_eq!(followed.judge(&a, at(5, 2), at(5, 2)), Judgement::Known(Standing::Current));
+    }
+
+    #[test]
+    fn an_acknowledgement_of_a_log_that_is_gone_is_none() {
+        let (log, followed) = started();
+        followed.intend(record(&log, 9, "a"));
+        assert!(!followed.acknowledge(9, at(4, 7)));
+        assert_eq!(followed.pending().len(), 1);
+        assert!(followed.acknowledge(9, at(5, 1)) && followed.acknowledge(9, at(4, 7)));
+        assert!(followed.pending().is_empty());
     }
 
     #[test]

@@ -257,7 +257,9 @@ impl Share {
         let nonce = record.nonce;
         match self.tier.append(record).await {
             Ok(head) => {
-                self.followed.acknowledge(nonce, head);
+                if !self.followed.acknowledge(nonce, head) {
+                    self.unsent.store(true, Ordering::Release);
+                }
                 Some(head)
             }
             Err(fault) => {

@@ -135,9 +135,9 @@ impl SeekJob {
 
     async fn seek(self) -> Result<Sought, Fault> {
         let share = &self.share;
-        let token = Token(random());
         // Registered before the lease is asked for, so that no notice of its end is missed.
         let mut notices = None;
+        let mut token = None;
         let mut waited = false;
         let mut also = self.also;
         let mut patience = Patience::new(share);
@@ -160,6 +160,7 @@ impl SeekJob {
             }
             let notices = notices.get_or_insert_with(|| share.awaited.register(self.key));
             notices.clear();
+            let token = *token.get_or_insert_with(|| Token(random()));
             let asked = share.tier.lease(self.key, token, share.options.lease, fetched.value);
             let leased = patience.within(asked).await.inspect_err(|_| {
                 // It may have been granted all the same.
@@ -172,6 +173,7 @@ impl SeekJob {
                     return Ok(Sought::Lease(Lease::new(share, self.key, token)));
                 }
                 Leased::Held(_) if self.purpose == Purpose::Refresh => return Ok(Sought::Busy),
+                Leased::Held(left) if share.is_orphaned(left) => return Ok(Sought::Nothing),
                 Leased::Held(left) => {
                     if !std::mem::replace(&mut waited, true) {
                         add(&share.counters.waits);
@@ -280,6 +282,12 @@ impl SeekJob {
 }
 
 impl Share {
+    /// Whether a lease with so much time left was granted, or renewed last, before this process came back to the shared
+    /// tier: its owner may not be back yet, and cannot give it back.
+    fn is_orphaned(&self, left: Duration) -> bool {
+        self.tier.back_for().is_some_and(|back| left + back < self.options.lease)
+    }
+
     /// Waits until the log is applied up to `head`; `false` if that takes too long.
     async fn is_applied(&self, head: Head, patience: &mut Patience) -> bool {
         if self.followed.cursor().head >= head {

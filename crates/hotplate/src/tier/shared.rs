@@ -283,6 +283,11 @@ pub trait SharedTier: Send + Sync + 'static {
     /// Whether calls are answered at present, as far as is known. Never waits.
     fn is_up(&self) -> bool;
 
+    /// For how long it has been up again after it was down; `None` where it never was.
+    fn back_for(&self) -> Option<Duration> {
+        None
+    }
+
     /// Ends after `span`, by the tier's own time.
     fn pause(&self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 }

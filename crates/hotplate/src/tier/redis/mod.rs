@@ -94,7 +94,13 @@ impl RedisTier {
         self.0.connected.after_fork();
     }
 
-    /// Why it is not connected, in words; `None` while it is.
+    /// Whether something is wrong: it is not connected, or refuses what it is asked. Costs two atomic loads.
+    #[must_use]
+    pub fn is_troubled(&self) -> bool {
+        self.0.connected.is_troubled()
+    }
+
+    /// What is wrong, in words.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.0.connected.trouble()
@@ -403,6 +409,10 @@ impl SharedTier for RedisTier {
 
     fn is_up(&self) -> bool {
         self.0.connected.is_up()
+    }
+
+    fn back_for(&self) -> Option<Duration> {
+        self.0.connected.back_for()
     }
 
     fn pause(&self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {

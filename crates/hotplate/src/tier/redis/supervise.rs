@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::answers;
 use super::config::RedisSettings;
@@ -49,6 +49,8 @@ pub(super) struct Connected {
     refused: Mutex<[Option<String>; 3]>,
     refuses: AtomicU8,
     channel: String,
+    /// When it was connected after it had been down.
+    back_at: Mutex<Option<Instant>>,
 }
 
 /// What a call asks for; each may be refused for a reason of its own.
@@ -90,6 +92,7 @@ impl Connected {
             refused: Mutex::new([const { None }; 3]),
             refuses: AtomicU8::new(0),
             channel,
+            back_at: Mutex::new(None),
         }
     }
 
@@ -100,6 +103,16 @@ impl Connected {
     /// Not known to be down.
     pub(super) fn is_up(&self) -> bool {
         self.state.load(Ordering::Acquire) != DOWN
+    }
+
+    /// Whether it is down, or refuses anything.
+    pub(super) fn is_troubled(&self) -> bool {
+        !self.is_up() || self.refuses.load(Ordering::Relaxed) != 0
+    }
+
+    /// For how long it has been up after it was down.
+    pub(super) fn back_for(&self) -> Option<Duration> {
+        self.back_at.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
     }
 
     /// What is wrong, in words.
@@ -210,7 +223,9 @@ impl Connected {
                     self.late.store(0, Ordering::Relaxed);
                     *self.links.write().unwrap_or_else(PoisonError::into_inner) = Some(links);
                     *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                    self.state.store(UP, Ordering::Release);
+                    if self.state.swap(UP, Ordering::AcqRel) == DOWN {
+                        *self.back_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                    }
                     self.changed.notify_waiters();
                     self.remake.notified().await;
                 }
