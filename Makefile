@@ -26,16 +26,19 @@ export REDIS_SERVER
 
 # The fuzz crate is a workspace of its own; what it shares with the other is built once.
 FUZZ_ENV := CARGO_TARGET_DIR=$(abspath target)
-RUST_FILES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name 'Cargo.toml')
+RUST_FILES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name '*.lua' -o -name 'Cargo.toml')
 # Stamps: the pinned packages are installed; the extension is built from these sources.
 PACKAGES := $(VENV)/.packages
 EXTENSION := $(VENV)/.extension
+# The benches that measure other clients beside hotplate have an environment of their own, beside the first.
+BENCH_VENV := $(VENV)-bench
+BENCH_PACKAGES := $(BENCH_VENV)/.packages
 
-.PHONY: help demo serve build test test-rust test-python check check-rust check-python bench bench-policy fuzz conformance format \
-	lock clean prerequisites redis-server
+.PHONY: help demo serve build test test-rust test-python check check-rust check-python bench bench-policy bench-border \
+	bench-invalidation fuzz conformance format lock clean prerequisites redis-server
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(EXTENSION) ## start the product API, drive it over HTTP, print what the cache did
 	@$(BIN)/python -m examples.products.demo
@@ -48,7 +51,7 @@ build: $(EXTENSION) ## build the extension in place; .venv imports the package f
 test: test-rust test-python ## every test
 
 test-rust: $(PACKAGES) | redis-server
-	$(CARGO) test --locked --workspace --exclude hotplate-python
+	$(CARGO) test --locked --workspace --exclude hotplate-python --features hotplate/redis
 	$(FUZZ_ENV) $(CARGO) test --locked --quiet --manifest-path fuzz/Cargo.toml --test smoke
 
 test-python: $(EXTENSION) | redis-server
@@ -59,6 +62,7 @@ check: check-rust check-python ## format, lints, types, documentation; warnings 
 check-rust: $(PACKAGES)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --package hotplate --all-targets -- -D warnings
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(FUZZ_ENV) $(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --quiet
@@ -74,6 +78,14 @@ bench: $(EXTENSION) ## requests/s of a cached response against its limits; resul
 
 bench-policy: prerequisites ## ns and allocations of a policy decision; a run is in bench/results/
 	@$(CARGO) bench --locked --quiet --package hotplate-policy --bench decide
+
+bench-border: $(EXTENSION) $(BENCH_PACKAGES) | redis-server ## one Redis GET from asyncio, relative to redis-py and to Rust; a run is in bench/results/
+	@rust=$$($(CARGO) bench --locked --quiet --package hotplate --features redis --bench border --no-run --message-format json \
+		| sed -n 's/.*"name":"border".*"executable":"\([^"]*\)".*/\1/p'); \
+	$(BENCH_VENV)/bin/python -m bench.border --rust "$$rust" $(BENCH)
+
+bench-invalidation: $(EXTENSION) $(BENCH_PACKAGES) | redis-server ## how long an invalidation takes to reach other processes; a run is in bench/results/
+	@$(BENCH_VENV)/bin/python -m bench.invalidation $(BENCH)
 
 fuzz: prerequisites ## search for bytes that break a parser: make fuzz TARGET=vary FUZZ_SECONDS=60 (fuzz/README.md)
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || { printf 'fuzzing needs cargo-fuzz.\n  Install: cargo install cargo-fuzz\n' >&2; exit 1; }
@@ -95,13 +107,19 @@ lock: $(PACKAGES) ## renew the pinned versions in requirements/dev.txt from pypr
 		--custom-compile-command 'make lock' --output-file requirements/dev.txt
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) target dist .pytest_cache .mypy_cache .ruff_cache .hypothesis python/hotplate/*.so
+	rm -rf $(VENV) $(BENCH_VENV) target dist .pytest_cache .mypy_cache .ruff_cache .hypothesis python/hotplate/*.so
 	find python tests examples bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PACKAGES): requirements/dev.txt | prerequisites
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements/dev.txt
 	$(BIN)/python -c "import site; open(site.getsitepackages()[0] + '/hotplate.pth', 'w').write('$(abspath python)\n')"
+	@touch $@
+
+$(BENCH_PACKAGES): requirements/bench.txt | prerequisites
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --requirement requirements/bench.txt
+	$(BENCH_VENV)/bin/python -c "import site; open(site.getsitepackages()[0] + '/hotplate.pth', 'w').write('$(abspath python)\n')"
 	@touch $@
 
 $(EXTENSION): $(PACKAGES) $(RUST_FILES) pyproject.toml | prerequisites

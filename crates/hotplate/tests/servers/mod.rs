@@ -180,7 +180,7 @@ impl RedisServer {
         let dir = self.dir.path().to_owned();
         let _ = fs::remove_file(dir.join("log"));
         let port = self.port.to_string();
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(program());
         match self.kind {
             Kind::Server => command.args(["--port", &port]),
             Kind::Tls => {
@@ -465,4 +465,9 @@ impl Drop for Directory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// The server's program: `redis-server`, or what `REDIS_SERVER` names (Valkey's, for one).
+fn program() -> String {
+    std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into())
 }
