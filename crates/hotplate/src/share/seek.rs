@@ -142,7 +142,8 @@ impl SeekJob {
         let mut also = self.also;
         let mut patience = Patience::new(share);
         loop {
-            let fetched = patience.within(share.tier.fetch(self.key)).await?;
+            // Has a deadline of its own, which is the same.
+            let fetched = share.tier.fetch(self.key).await?;
             if let Some(value) = &fetched.value
                 && let Some(found) = self.usable(self.key, value, fetched.head, &mut patience).await
             {

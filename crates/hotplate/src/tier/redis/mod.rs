@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 pub use config::{
     DEFAULT_COMMAND_TIMEOUT, DEFAULT_CONNECT_TIMEOUT, DEFAULT_LEASE, DEFAULT_PREFIX, RedisOptions,
@@ -155,7 +155,11 @@ impl Inner {
             }
             ErrorKind::Server(_) | ErrorKind::Extension => {
                 self.connected.spoke();
-                self.connected.refused(kind, error.code().unwrap_or("ERR"));
+                let code = error.code().unwrap_or("ERR");
+                // While a slot moves: milliseconds, and nothing that anybody can do.
+                if !matches!(code, "MOVED" | "ASK" | "TRYAGAIN") {
+                    self.connected.refused(kind, code);
+                }
                 Fault::Refused
             }
             ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Fault::Garbled,
@@ -416,7 +420,13 @@ impl SharedTier for RedisTier {
     }
 
     fn pause(&self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        // Made inside, so that the timer belongs to the runtime that polls it.
-        Box::pin(async move { sleep(span).await })
+        // The timer itself is made when it is first polled, by the runtime that polls it: most pauses never are.
+        let end = Instant::now().checked_add(span);
+        Box::pin(async move {
+            match end {
+                Some(end) => sleep_until(end).await,
+                None => std::future::pending().await,
+            }
+        })
     }
 }

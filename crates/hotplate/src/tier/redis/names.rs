@@ -32,11 +32,26 @@ impl Names {
     }
 
     pub(super) fn value(&self, key: Key) -> String {
-        format!("{}:{{{key}}}:v", self.prefix)
+        self.of_key(key, ":v")
     }
 
     pub(super) fn lease(&self, key: Key) -> String {
-        format!("{}:{{{key}}}:l", self.prefix)
+        self.of_key(key, ":l")
+    }
+
+    /// As `{prefix}:{{{key}}}{part}`; made for every command.
+    fn of_key(&self, key: Key, part: &str) -> String {
+        let mut name = String::with_capacity(self.prefix.len() + 3 + 32 + part.len());
+        name.push_str(&self.prefix);
+        name.push_str(":{");
+        for byte in key.as_u128().to_be_bytes() {
+            for digit in [byte >> 4, byte & 15] {
+                name.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+            }
+        }
+        name.push('}');
+        name.push_str(part);
+        name
     }
 
     pub(super) fn head(&self) -> &str {
@@ -54,5 +69,18 @@ impl Names {
 
     pub(super) fn nonce(&self, nonce: u64) -> String {
         format!("{}:{{log}}:n:{nonce:016x}", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_the_key_as_it_prints_in_the_braces_of_a_hash_tag() {
+        let key = Key::from_u128(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
+        let names = Names::new("shop");
+        assert_eq!(names.value(key), format!("shop:{{{key}}}:v"));
+        assert_eq!(names.lease(Key::from_u128(1)), format!("shop:{{{}}}:l", Key::from_u128(1)));
     }
 }
