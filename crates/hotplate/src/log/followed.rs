@@ -80,7 +80,8 @@ impl Followed {
     /// which is returned in place of `record`.
     pub fn intend(&self, record: Record) -> Record {
         let mut state = self.write();
-        let record = if state.pending.len() >= MOST_PENDING {
+        let unsent = state.pending.iter().filter(|pending| pending.told.is_none()).count();
+        let record = if unsent >= MOST_PENDING {
             state.pending.clear();
             Record { nonce: record.nonce, mode: Mode::Hard, targets: vec![None] }
         } else {

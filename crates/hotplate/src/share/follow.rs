@@ -80,9 +80,12 @@ impl Share {
         match self.tier.tail(cursor, wait).await? {
             Tail::Records(records) => {
                 records.iter().for_each(|record| self.apply(record));
+                // Two records at one position: the log was lost between them, whichever of them it has now. No record has
+                // this nonce, so that the log cannot pass for the one that was read.
+                let lost = self.followed.lost().map(|lost| Cursor { nonce: 0, ..lost });
                 // What was acknowledged before this was read and is not in it was lost in a failover.
                 let missing = told.filter(|_| records.is_empty());
-                match self.followed.lost().or(missing) {
+                match lost.or(missing) {
                     Some(lost) => self.start_over(Some(lost)).await,
                     None => Ok(()),
                 }

@@ -55,6 +55,17 @@ struct StoredLog {
     markers: BTreeMap<(Option<u64>, bool), u64>,
 }
 
+impl StoredLog {
+    /// The nonce of the record at a position, if that is still known.
+    fn nonce_at(&self, position: u64) -> Option<u64> {
+        if position + 1 == self.first {
+            return Some(self.before);
+        }
+        let place = usize::try_from(position.checked_sub(self.first)?).ok()?;
+        self.records.get(place).map(|(nonce, _, _)| *nonce)
+    }
+}
+
 impl Store {
     /// See [`SharedTier::fetch`]; `now` is the time since the store began.
     #[must_use]
@@ -166,14 +177,10 @@ impl Store {
         if log.head.epoch != after.head.epoch || position > log.head.position || position + 1 < log.first {
             return Tail::Gap;
         }
-        let place = usize::try_from(position + 1 - log.first).unwrap_or(usize::MAX);
-        let nonce = match place.checked_sub(1) {
-            Some(last) => log.records.get(last).map_or(0, |(nonce, _, _)| *nonce),
-            None => log.before,
-        };
-        if nonce != after.nonce {
+        if log.nonce_at(position) != Some(after.nonce) {
             return Tail::Gap;
         }
+        let place = usize::try_from(position + 1 - log.first).unwrap_or(usize::MAX);
         let records = log.records.get(place..).unwrap_or_default();
         Tail::Records(
             records
@@ -191,11 +198,7 @@ impl Store {
     pub fn snapshot(&mut self, distrusted: Option<Cursor>) -> Snapshot {
         if let (Some(seen), Some(log)) = (distrusted, &self.log)
             && seen.head.epoch == log.head.epoch
-            && (seen.head.position > log.head.position || {
-                let place = seen.head.position.checked_sub(log.first);
-                let kept = place.and_then(|place| log.records.get(usize::try_from(place).ok()?));
-                kept.is_some_and(|(nonce, _, _)| *nonce != seen.nonce)
-            })
+            && log.nonce_at(seen.head.position) != Some(seen.nonce)
         {
             self.log = None;
         }

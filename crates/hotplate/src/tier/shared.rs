@@ -271,7 +271,7 @@ pub trait SharedTier: Send + Sync + 'static {
     /// # Arguments
     ///
     /// `distrusted`: a record this process has applied and that a log which lost nothing has: if the log is of an earlier
-    /// epoch, or of this one and does not have it, records are gone, and the epoch is changed.
+    /// epoch, or of this one and does not have it any more, records may be gone, and the epoch is changed.
     fn snapshot(&self, distrusted: Option<Cursor>) -> Answer<Snapshot>;
 
     /// How long values may live: what was marked is remembered for at least as long. Raises, never lowers.

@@ -1,7 +1,7 @@
 -- The log in five keys of one slot; this stands before every script that uses it.
 -- KEYS: 1 head, 2 state, 3 stream, 4 and 5 two generations of markers, 6 the nonce of one record.
 -- Positions are doubles in Lua and exact up to 2^53; epochs are text.
-local STREAM_LENGTH = 10000
+local STREAM_LENGTH = 50000
 local GENERATION = 50000
 local NONCE_SECONDS = 600
 local SHORTEST_SECONDS = 86400

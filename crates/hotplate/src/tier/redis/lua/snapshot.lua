@@ -10,8 +10,9 @@ if log and ARGV[2] == log.epoch then
     log = nil
   else
     local id = ARGV[2] .. '-' .. ARGV[3]
-    local seen = redis.call('XRANGE', KEYS[3], id, id)
-    if #seen > 0 and seen[1][2][2] ~= ARGV[4] then log = nil end
+    local seen = ARGV[3] == log.position and log.nonce or ((redis.call('XRANGE', KEYS[3], id, id)[1] or {})[2] or {})[2]
+    -- Trimmed away, it cannot be told whether it was this one: a failover may have put another in its place.
+    if seen ~= ARGV[4] then log = nil end
   end
 end
 log = log or new_log(ARGV[1], ARGV[2])
