@@ -4,10 +4,13 @@ import asyncio
 import select
 import threading
 import weakref
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from hotplate._core import Bridge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["bridge_of", "forget_bridges"]
 

@@ -1,13 +1,13 @@
 """For tests of applications that use hotplate.
 
-    from hotplate.testing import MemoryCache, assert_cache_status
+from hotplate.testing import MemoryCache, assert_cache_status
 
-    cache = MemoryCache()
-    app.add_middleware(CacheMiddleware, cache=cache, ttl=30)
-    client.get("/products")
-    assert_cache_status(client.get("/products"), hit=True)
-    cache.clock.advance(31)
-    assert_cache_status(client.get("/products"), hit=False)
+cache = MemoryCache()
+app.add_middleware(CacheMiddleware, cache=cache, ttl=30)
+client.get("/products")
+assert_cache_status(client.get("/products"), hit=True)
+cache.clock.advance(31)
+assert_cache_status(client.get("/products"), hit=False)
 """
 
 from collections.abc import Mapping
