@@ -49,12 +49,21 @@ struct Queue {
 }
 
 impl Queue {
-    fn push(&self, completion: Completion) {
+    fn push(self: &Arc<Self>, completion: Completion) {
         self.completions.push(completion);
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            // Full means that the loop has not read for long, and will; closed, that it never will.
-            let _ = (&self.writer).write(&[1]);
+        if self.woken.swap(true, Ordering::AcqRel) {
+            return;
         }
+        // Answers that came together wake tasks that stand together: behind them the loop is woken for all.
+        let queue = Arc::clone(self);
+        if !runtime::after_those_awake(async move { queue.wake() }) {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        // Full means that the loop has not read for long, and will; closed, that it never will.
+        let _ = (&self.writer).write(&[1]);
     }
 }
 

@@ -157,6 +157,11 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> PyResult
     Ok(runtime()?.handle.spawn(task).abort_handle())
 }
 
+/// On the runtime's thread: has a task run behind those that are awake now. Elsewhere `false`, and nothing is done.
+pub(crate) fn after_those_awake(task: impl Future<Output = ()> + Send + 'static) -> bool {
+    Handle::try_current().map(|runtime| drop(runtime.spawn(task))).is_ok()
+}
+
 /// Has a task run, once [`flush`] is called, or with the next that is.
 pub(crate) fn submit(task: impl Future<Output = ()> + Send + 'static) -> PyResult<()> {
     runtime()?.inbox.tasks.push(Box::pin(task));

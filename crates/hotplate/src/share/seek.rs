@@ -133,17 +133,36 @@ impl SeekJob {
         }
     }
 
+    /// What most lookups come to is found out without a task of any size: a value that is there and usable.
     async fn seek(self) -> Result<Sought, Fault> {
+        let patience = Patience::new(&self.share);
+        // Has a deadline of its own, which is the same.
+        let fetched = self.share.tier.fetch(self.key).await?;
+        if let Some(found) = self.usable_now(&fetched) {
+            return Ok(found);
+        }
+        Box::pin(self.seek_on(fetched, patience)).await
+    }
+
+    /// What a small value is good for, where the log is applied far enough to tell; `None`: it takes more to find out.
+    fn usable_now(&self, fetched: &Fetched) -> Option<Sought> {
+        let (value, head) = (fetched.value.as_ref()?, fetched.head?);
+        if value.len() >= super::LARGE || self.share.followed.cursor().head < head {
+            return None;
+        }
+        let opened = self.share.sealer.open(self.key, value).ok()?;
+        let is_entry = matches!(opened.kind, Kind::Response | Kind::Value);
+        if is_entry { self.judged(self.key, &opened, head).ok() } else { None }
+    }
+
+    async fn seek_on(self, mut fetched: Fetched, mut patience: Patience) -> Result<Sought, Fault> {
         let share = &self.share;
         // Registered before the lease is asked for, so that no notice of its end is missed.
         let mut notices = None;
         let mut token = None;
         let mut waited = false;
         let mut also = self.also;
-        let mut patience = Patience::new(share);
         loop {
-            // Has a deadline of its own, which is the same.
-            let fetched = share.tier.fetch(self.key).await?;
             if let Some(value) = &fetched.value
                 && let Some(found) = self.usable(self.key, value, fetched.head, &mut patience).await
             {
@@ -162,13 +181,14 @@ impl SeekJob {
             let notices = notices.get_or_insert_with(|| share.awaited.register(self.key));
             notices.clear();
             let token = *token.get_or_insert_with(|| Token(random()));
-            let asked = share.tier.lease(self.key, token, share.options.lease, fetched.value);
+            let seen = fetched.value.take();
+            let asked = share.tier.lease(self.key, token, share.options.lease, seen);
             let leased = patience.within(asked).await.inspect_err(|_| {
                 // It may have been granted all the same.
                 share.end_lease(self.key, token, LeaseEnd::Abandoned);
             })?;
             match leased {
-                Leased::Changed => continue,
+                Leased::Changed => {}
                 Leased::Granted => {
                     add(&share.counters.leases);
                     return Ok(Sought::Lease(Lease::new(share, self.key, token)));
@@ -189,6 +209,7 @@ impl SeekJob {
                     patience = Patience::new(share);
                 }
             }
+            fetched = patience.within(share.tier.fetch(self.key)).await?;
         }
     }
 
@@ -246,6 +267,20 @@ impl SeekJob {
             add(&share.counters.behind);
             return None;
         }
+        let judged = self.judged(key, opened, head);
+        judged
+            .map_err(|useless| match useless {
+                Useless::Unreadable => share.counters.count_unreadable(None),
+                Useless::Known => {}
+                Useless::Outdated => add(&share.counters.outdated),
+                Useless::Behind => add(&share.counters.behind),
+            })
+            .ok()
+    }
+
+    /// What an opened value is good for, by a log that is applied up to `head`.
+    fn judged(&self, key: Key, opened: &Opened, head: Head) -> Result<Sought, Useless> {
+        let share = &self.share;
         let Place { primary, uri } = &self.place;
         let decoded = Entry::decode(&opened.payload, |tags| {
             let tags = tags.iter().copied();
@@ -257,29 +292,34 @@ impl SeekJob {
             }
         });
         let Ok(entry) = decoded else {
-            share.counters.count_unreadable(None);
-            return None;
+            return Err(Useless::Unreadable);
         };
         if self.newer_than.is_some_and(|known| entry.meta.request_time <= known) {
-            return None;
+            return Err(Useless::Known);
         }
         // Before the judgement: what is appended in between is noticed by the next lookup.
         let position = share.log.position();
         match share.followed.judge(&entry.footprint, opened.stamp.head, head) {
             Judgement::Known(standing @ (Standing::Current | Standing::Soft)) => {
                 let soft = standing == Standing::Soft;
-                Some(Sought::Found(Box::new(Sighting { key, entry, position, soft })))
+                Ok(Sought::Found(Box::new(Sighting { key, entry, position, soft })))
             }
-            Judgement::Known(Standing::Invalid) | Judgement::OtherEpoch => {
-                add(&share.counters.outdated);
-                None
-            }
-            Judgement::Behind => {
-                add(&share.counters.behind);
-                None
-            }
+            Judgement::Known(Standing::Invalid) | Judgement::OtherEpoch => Err(Useless::Outdated),
+            Judgement::Behind => Err(Useless::Behind),
         }
     }
+}
+
+/// Why a value that could be opened is of no use.
+enum Useless {
+    /// What is inside is not what its kind says.
+    Unreadable,
+    /// It is no newer than what the caller has.
+    Known,
+    /// It is untrue by the log.
+    Outdated,
+    /// The log went on, and was not applied so far.
+    Behind,
 }
 
 impl Share {

@@ -249,6 +249,31 @@ fn what_was_read_before_a_failover_and_contradicts_what_was_written_after_it_end
 }
 
 #[test]
+fn a_position_after_a_failover_is_not_compared_with_one_from_before() {
+    let mut world = World::without_local(2);
+    world.settle();
+    let copy = world.tier.tamper(|store| store.clone());
+    for tag in ["one", "two"] {
+        world.invalidate(1, &Target::Tag(tag), Mode::Hard);
+        world.settle();
+    }
+    let client = world.ask(1, get("/a"));
+    let load = world.load(client);
+    world.distant.forget_stamps();
+    world.tier.tamper(|store| store.fail_over_to(copy));
+    let not_the_log = |task: &Task| !matches!(task.work, Work::Follow(_));
+    world.finish_with(load, &ok("old"));
+    world.settle_only(not_the_log);
+    // Stored with position 2 of the log that is gone; the invalidation has position 1 of the one there is now.
+    let change = world.invalidate(0, &Target::Path(b"/a"), Mode::Hard);
+    world.settle_only(not_the_log);
+    assert_eq!(world.head_of(change).map(|head| head.position), Some(1));
+    let client = world.begin(0, get("/a"));
+    world.settle_only(not_the_log);
+    assert_ne!(world.standing(client), Standing::Answered);
+}
+
+#[test]
 fn an_own_invalidation_that_a_snapshot_has_not_seen_is_not_forgotten_with_what_it_replaces() {
     for keeps in [true, false] {
         let mut world = if keeps { World::of(2) } else { World::without_local(2) };
