@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crossbeam_queue::SegQueue;
 use hotplate::entry::Entry;
@@ -23,6 +23,9 @@ use crate::body::PyBody;
 use crate::cache::Sighted;
 use crate::runtime;
 use crate::step::Step;
+
+/// So many go together at most: one thread works on them while the other, and the server, are at the next.
+const TOGETHER: usize = 16;
 
 /// What a task came to, and who waits for it.
 pub(crate) enum Done {
@@ -43,20 +46,32 @@ struct Completion {
 
 struct Queue {
     completions: SegQueue<Completion>,
-    /// A byte is on its way to the loop.
+    /// The loop is going to be woken.
     woken: AtomicBool,
+    /// How many have come since it last looked.
+    waiting: AtomicUsize,
     writer: UnixStream,
 }
 
 impl Queue {
     fn push(self: &Arc<Self>, completion: Completion) {
         self.completions.push(completion);
+        if self.waiting.fetch_add(1, Ordering::AcqRel) + 1 == TOGETHER {
+            // Enough for the loop to work on while the rest comes.
+            self.wake();
+            return;
+        }
         if self.woken.swap(true, Ordering::AcqRel) {
             return;
         }
         // Answers that came together wake tasks that stand together: behind them the loop is woken for all.
         let queue = Arc::clone(self);
-        if !runtime::after_those_awake(async move { queue.wake() }) {
+        let wake = async move {
+            if queue.waiting.load(Ordering::Acquire) < TOGETHER {
+                queue.wake();
+            }
+        };
+        if !runtime::after_those_awake(wake) {
             self.wake();
         }
     }
@@ -74,6 +89,8 @@ pub(crate) struct Bridge {
     reader: UnixStream,
     /// `flush` is going to be called: what is asked for until then goes together.
     gathering: AtomicBool,
+    /// How many have been asked for.
+    gathered: AtomicUsize,
 }
 
 #[pymethods]
@@ -84,8 +101,18 @@ impl Bridge {
         let (reader, writer) = UnixStream::pair().map_err(failed)?;
         reader.set_nonblocking(true).map_err(failed)?;
         writer.set_nonblocking(true).map_err(failed)?;
-        let queue = Queue { completions: SegQueue::new(), woken: AtomicBool::new(false), writer };
-        Ok(Self { queue: Arc::new(queue), reader, gathering: AtomicBool::new(false) })
+        let queue = Queue {
+            completions: SegQueue::new(),
+            woken: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            writer,
+        };
+        Ok(Self {
+            queue: Arc::new(queue),
+            reader,
+            gathering: AtomicBool::new(false),
+            gathered: AtomicUsize::new(0),
+        })
     }
 
     /// What the loop watches.
@@ -111,6 +138,7 @@ impl Bridge {
         let mut bytes = [0; 64];
         while matches!((&self.reader).read(&mut bytes), Ok(read) if read == bytes.len()) {}
         // Before the queue is emptied: what is pushed from here on wakes the loop again.
+        self.queue.waiting.store(0, Ordering::Release);
         self.queue.woken.store(false, Ordering::Release);
         let mut failed = None;
         let mut event_loop = None;
@@ -156,7 +184,9 @@ impl Bridge {
             outgoing.outcome = outcome;
             drop(outgoing);
         })?;
-        if self.gathering.load(Ordering::Acquire) { Ok(()) } else { runtime::flush() }
+        let together = self.gathered.fetch_add(1, Ordering::AcqRel) + 1;
+        let is_enough = together.is_multiple_of(TOGETHER);
+        if is_enough || !self.gathering.load(Ordering::Acquire) { runtime::flush() } else { Ok(()) }
     }
 }
 
