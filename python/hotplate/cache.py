@@ -127,7 +127,7 @@ class Cache:
     - ``on_outage``: while the server cannot be read, ``"serve-local"``: what this process has, each response for its
       lifetime; or ``"bypass"``: nothing.
     - ``local``: whether this process keeps what it has found in memory too. Without, every lookup asks the server, and
-      is never behind an invalidation.
+      is not behind an invalidation; requests that wait for one load together are as old as that load.
     - ``encryption_keys``: secrets of 32 bytes as text; the first writes, all read. What is stored is then encrypted,
       and what somebody else wrote there is not used.
     - ``compress_above``: larger responses and values are compressed (zstd) in the server, as ``"16KiB"``.
