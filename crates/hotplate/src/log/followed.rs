@@ -255,7 +255,10 @@ impl State {
             }
         }
         for Pending { record, told } in &self.pending {
-            if told.is_some_and(|told| told.epoch == self.cursor.head.epoch && position >= told.position) {
+            // Told at or before the cursor it would have been read by now: the log was lost, and positions mean nothing.
+            let applied = self.cursor.head;
+            let counts = |told: &Head| told.epoch == applied.epoch && *told > applied;
+            if told.filter(counts).is_some_and(|told| position >= told.position) {
                 continue;
             }
             let named =

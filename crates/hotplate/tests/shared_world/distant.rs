@@ -131,11 +131,26 @@ impl SharedTier for Distant {
     }
 
     fn remove_seen(&self, key: Key, seen: Bytes) -> Answer<()> {
-        self.far(self.tier.remove_seen(key, seen))
+        let distant = self.clone();
+        let call = self.tier.remove_seen(key, seen);
+        self.far(Box::pin(async move {
+            call.await?;
+            distant.state.lock().unwrap().stamps.remove(&key);
+            Ok(())
+        }))
     }
 
     fn remove_older(&self, key: Key, than: Stamp) -> Answer<()> {
-        self.far(self.tier.remove_older(key, than))
+        let distant = self.clone();
+        let call = self.tier.remove_older(key, than);
+        self.far(Box::pin(async move {
+            call.await?;
+            let mut state = distant.state.lock().unwrap();
+            if state.stamps.get(&key).is_some_and(|(stamp, _)| *stamp < than) {
+                state.stamps.remove(&key);
+            }
+            Ok(())
+        }))
     }
 
     fn remove(&self, key: Key) -> Answer<()> {
