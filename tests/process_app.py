@@ -533,6 +533,9 @@ def exits_at_once(url: str) -> None:
 
 
 def is_interrupted(url: str) -> None:
+    # Whoever runs the tests in the background has this signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     async def main() -> None:
         begun = begin(lasting_cache(url))
         await asyncio.sleep(0.01)

@@ -38,7 +38,7 @@ def test_nothing_else_is_reachable_from_the_package_but_its_modules() -> None:
 @pytest.mark.parametrize(
     ("module", "names"),
     [
-        ("hotplate.testing", ["ManualClock"]),
+        ("hotplate.testing", ["ManualClock", "MemoryCache", "assert_cache_status", "cache_status"]),
         ("hotplate.errors", ["ConfigError", "HotplateError"]),
         ("hotplate.fastapi", ["CacheDep", "Policy", "current_cache"]),
         ("hotplate.rules", ["Duration", "Partition", "Query", "Rule", "by_cookie", "by_field"]),
