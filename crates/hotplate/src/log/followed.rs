@@ -46,6 +46,8 @@ pub struct Followed(RwLock<State>);
 #[derive(Debug, Default)]
 struct State {
     cursor: Cursor,
+    /// The position of the last snapshot: what it has was not read record by record.
+    summed: u64,
     floor: u64,
     everything: Marker,
     by_target: HashMap<TargetId, Marker>,
@@ -109,6 +111,15 @@ impl Followed {
     pub fn acknowledge(&self, nonce: u64, head: Head) -> bool {
         let mut state = self.write();
         let is_gone = head.epoch < state.cursor.head.epoch;
+        if head.epoch == state.cursor.head.epoch
+            && head.position <= state.summed
+            && let Some(place) = state.pending.iter().position(|pending| pending.record.nonce == nonce)
+        {
+            // The snapshot has it.
+            let Pending { record, .. } = state.pending.swap_remove(place);
+            state.mark(&record, head.position);
+            return true;
+        }
         if let Some(pending) = state.pending.iter_mut().find(|pending| pending.record.nonce == nonce) {
             if is_gone {
                 return pending.told.is_some();
@@ -174,6 +185,7 @@ impl Followed {
         let before = state.cursor.head;
         let lost = before.epoch != snapshot.cursor.head.epoch || snapshot.floor > before.position;
         state.cursor = snapshot.cursor;
+        state.summed = snapshot.cursor.head.position;
         state.floor = snapshot.floor;
         state.everything = Marker::default();
         state.by_target.clear();
