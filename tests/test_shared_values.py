@@ -32,6 +32,23 @@ async def test_what_one_process_sets_another_gets(fleet: Fleet) -> None:
     assert await one.get("name") == b"value"
 
 
+async def test_what_is_asked_for_at_once_is_each_its_own(fleet: Fleet) -> None:
+    one, other = await caches(fleet, 2)
+    await asyncio.gather(*(one.set(f"name-{number}", b"%d" % number, ttl=60) for number in range(0, 200, 2)))
+    for _ in range(2):  # the second time they come together from the start
+        found = await asyncio.gather(*(other.get(f"name-{number}") for number in range(200)))
+        assert found == [None if number % 2 else b"%d" % number for number in range(200)]
+
+
+async def test_two_shared_caches_are_asked_at_once(redis: RedisServer) -> None:
+    one, two = (Fleet(redis, local=False) for _ in range(2))
+    (first,), (second,) = await caches(one, 1), await caches(two, 1)
+    await asyncio.gather(first.set("name", b"first", ttl=60), second.set("name", b"second", ttl=60))
+    for _ in range(2):
+        found = await asyncio.gather(*(cache.get("name") for _ in range(50) for cache in (first, second)))
+        assert found == [b"first", b"second"] * 50
+
+
 async def test_what_nobody_has_set_is_none(fleet: Fleet) -> None:
     (one,) = await caches(fleet, 1)
     assert await one.get("name") is None

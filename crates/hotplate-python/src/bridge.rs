@@ -3,17 +3,20 @@
 //! A result is pushed without a lock and without the interpreter. Only the first after the loop has last looked writes a
 //! byte to a socket the loop watches; its reader callback takes everything that is there by then. Measured against one
 //! `call_soon_threadsafe` a result: see docs/design.
+//!
+//! The other way what the tasks of one turn of the loop look for goes together, [`TOGETHER`] at a time: one task of the
+//! runtime, one command to the server.
 
 use std::future::Future;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_queue::SegQueue;
 use hotplate::entry::Entry;
-use hotplate::share::Sought;
+use hotplate::share::{SeekJob, Sought};
 use hotplate::tier::shared::Head;
 use pyo3::exceptions::PyOSError;
 use pyo3::intern;
@@ -25,18 +28,24 @@ use crate::runtime;
 use crate::step::Step;
 
 /// So many go together at most: one thread works on them while the other, and the server, are at the next.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 64;
 
-/// What a task came to, and who waits for it.
+/// For what the shared tier is looked into.
+pub(crate) enum Asker {
+    /// A request.
+    Request(Py<Step>),
+    /// A value.
+    Value(Sighted),
+}
+
+/// What a task came to.
 pub(crate) enum Done {
-    /// A lookup in the shared tier for a request.
-    Sought(Py<Step>, Sought),
+    /// A lookup in the shared tier.
+    Sought(Asker, Sought),
     /// An invalidation.
     Appended(Option<Head>),
     /// A change of a value.
     Changed(bool),
-    /// A lookup of a value.
-    Value(Sighted, Sought),
 }
 
 struct Completion {
@@ -89,9 +98,12 @@ pub(crate) struct Bridge {
     reader: UnixStream,
     /// `flush` is going to be called: what is asked for until then goes together.
     gathering: AtomicBool,
-    /// How many have been asked for.
-    gathered: AtomicUsize,
+    /// Lookups that wait for that. They go with each other.
+    gathered: Mutex<Vec<Lookup>>,
 }
+
+/// A lookup, and where its result goes.
+type Lookup = (SeekJob, Outgoing<Asker, Sought>);
 
 #[pymethods]
 impl Bridge {
@@ -111,7 +123,7 @@ impl Bridge {
             queue: Arc::new(queue),
             reader,
             gathering: AtomicBool::new(false),
-            gathered: AtomicUsize::new(0),
+            gathered: Mutex::new(Vec::new()),
         })
     }
 
@@ -129,6 +141,8 @@ impl Bridge {
     /// Sends what the futures of the last `drain` have asked for. Called by the loop, after them.
     fn flush(&self) -> PyResult<()> {
         self.gathering.store(false, Ordering::Release);
+        let gathered = std::mem::take(&mut *self.gathered());
+        look_for(gathered)?;
         runtime::flush()
     }
 }
@@ -173,21 +187,52 @@ impl Bridge {
         done: fn(C, T) -> Done,
         task: impl Future<Output = T> + Send + 'static,
     ) -> PyResult<()> {
-        let mut outgoing = Outgoing {
-            queue: Arc::clone(&self.queue),
-            parts: Some((future, context)),
-            outcome: T::default(),
-            done,
-        };
-        runtime::submit(async move {
-            let outcome = task.await;
-            outgoing.outcome = outcome;
-            drop(outgoing);
-        })?;
-        let together = self.gathered.fetch_add(1, Ordering::AcqRel) + 1;
-        let is_enough = together.is_multiple_of(TOGETHER);
-        if is_enough || !self.gathering.load(Ordering::Acquire) { runtime::flush() } else { Ok(()) }
+        let outgoing = self.outgoing(future, context, done);
+        runtime::submit(async move { outgoing.tell(task.await) })?;
+        if self.gathering.load(Ordering::Acquire) { Ok(()) } else { runtime::flush() }
     }
+
+    /// Has a job run on the runtime's thread, together with others; what it comes to is given to `future`, on the loop of
+    /// this bridge.
+    pub(crate) fn seek(&self, future: Py<PyAny>, asker: Asker, job: SeekJob) -> PyResult<()> {
+        let lookup = (job, self.outgoing(future, asker, Done::Sought));
+        let (before, enough) = {
+            let mut gathered = self.gathered();
+            let goes_along = gathered.first().is_none_or(|(first, _)| first.goes_with(&lookup.0));
+            let before = if goes_along { Vec::new() } else { std::mem::take(&mut *gathered) };
+            gathered.push(lookup);
+            let is_enough = gathered.len() >= TOGETHER || !self.gathering.load(Ordering::Acquire);
+            (before, if is_enough { std::mem::take(&mut *gathered) } else { Vec::new() })
+        };
+        if before.is_empty() && enough.is_empty() {
+            return Ok(());
+        }
+        look_for(before)?;
+        look_for(enough)?;
+        runtime::flush()
+    }
+
+    fn outgoing<C, T: Default>(
+        &self,
+        future: Py<PyAny>,
+        context: C,
+        done: fn(C, T) -> Done,
+    ) -> Outgoing<C, T> {
+        let queue = Arc::clone(&self.queue);
+        Outgoing { queue, parts: Some((future, context)), outcome: T::default(), done }
+    }
+
+    fn gathered(&self) -> MutexGuard<'_, Vec<Lookup>> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Has lookups run that go with each other, once the runtime is told.
+fn look_for(lookups: Vec<Lookup>) -> PyResult<()> {
+    if lookups.is_empty() {
+        return Ok(());
+    }
+    runtime::submit(SeekJob::run_together(lookups, Outgoing::tell))
 }
 
 /// A result on its way, which is pushed whatever becomes of the task that holds it.
@@ -196,6 +241,12 @@ struct Outgoing<C, T: Default> {
     parts: Option<(Py<PyAny>, C)>,
     outcome: T,
     done: fn(C, T) -> Done,
+}
+
+impl<C, T: Default> Outgoing<C, T> {
+    fn tell(mut self, outcome: T) {
+        self.outcome = outcome;
+    }
 }
 
 impl<C, T: Default> Drop for Outgoing<C, T> {
@@ -209,16 +260,16 @@ impl<C, T: Default> Drop for Outgoing<C, T> {
 
 fn deliver(py: Python<'_>, future: &Bound<'_, PyAny>, done: Done) -> PyResult<()> {
     let result = match done {
-        Done::Sought(step, sought) => {
+        Done::Sought(Asker::Request(step), sought) => {
             step.get().found(sought);
             py.None().into_bound(py)
         }
-        Done::Appended(head) => head.map(|head| head.position).into_pyobject(py)?.into_any(),
-        Done::Changed(changed) => changed.into_pyobject(py)?.to_owned().into_any(),
-        Done::Value(sighted, sought) => match sighted.land(sought) {
+        Done::Sought(Asker::Value(sighted), sought) => match sighted.land(sought) {
             Some(entry) => body(py, &entry)?,
             None => py.None().into_bound(py),
         },
+        Done::Appended(head) => head.map(|head| head.position).into_pyobject(py)?.into_any(),
+        Done::Changed(changed) => changed.into_pyobject(py)?.to_owned().into_any(),
     };
     match future.call_method1(intern!(py, "set_result"), (result,)) {
         // Whoever waited may be gone.

@@ -20,7 +20,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyMemoryView};
 
 use crate::body::PyBody;
-use crate::bridge::{self, Bridge, Done};
+use crate::bridge::{self, Asker, Bridge, Done};
 use crate::connection::Connection;
 use crate::{convert, error, runtime};
 
@@ -187,7 +187,7 @@ impl CacheCore {
             (Value::Found(entry), ..) => bridge::body(py, &entry),
             (Value::Seek(job), Some(bridge), Some(future)) => {
                 let sighted = Sighted { cache: Arc::clone(&self.cache), key };
-                bridge.run(future, sighted, Done::Value, job.run())?;
+                bridge.seek(future, Asker::Value(sighted), job)?;
                 Ok(PyBool::new(py, false).to_owned().into_any())
             }
             _ => Ok(py.None().into_bound(py)),

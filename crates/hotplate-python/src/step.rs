@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::body::PyBody;
-use crate::bridge::{Bridge, Done};
+use crate::bridge::{Asker, Bridge};
 use crate::exchange::Exchange;
 
 /// `kind` says what to do, and with it which of the other parts are there:
@@ -128,7 +128,7 @@ impl Step {
         };
         let Some(job) = job else { return Ok(false) };
         let step = this.clone().unbind();
-        bridge.run(future, step, Done::Sought, job.run())?;
+        bridge.seek(future, Asker::Request(step), job)?;
         Ok(true)
     }
 

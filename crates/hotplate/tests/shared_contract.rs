@@ -64,6 +64,7 @@ macro_rules! contract {
                 a_value_of_eight_mebibytes_is_kept_whole,
                 every_handle_sees_what_one_published,
                 keys_do_not_meet,
+                several_keys_are_fetched_in_their_order,
                 fetch_gives_a_head_as_new_as_the_call,
                 an_older_value_does_not_replace_a_newer,
                 a_newer_value_replaces_an_older,

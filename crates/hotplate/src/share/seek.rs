@@ -117,31 +117,53 @@ impl SeekJob {
 
     /// Runs it.
     pub async fn run(self) -> Sought {
-        let share = Arc::clone(&self.share);
-        match self.seek().await {
-            Ok(sought) => {
-                add(match sought {
-                    Sought::Found(_) => &share.counters.hits,
-                    _ => &share.counters.misses,
-                });
-                sought
-            }
-            Err(fault) => {
-                share.counters.count_fault(fault);
-                Sought::Nothing
+        let patience = Patience::new(&self.share);
+        // Has a deadline of its own, which is the same.
+        let fetched = self.share.tier.fetch(self.key).await;
+        match self.first(fetched) {
+            Ok(sought) => sought,
+            Err(fetched) => self.go_on(fetched, patience).await,
+        }
+    }
+
+    /// Whether both can be run together: they look in the same tier.
+    #[must_use]
+    pub fn goes_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.share, &other.share)
+    }
+
+    /// Runs jobs that go with each other: what most come to, one call of the tier finds out.
+    ///
+    /// `tell` hears of each as soon as it is known, the last of them maybe after this has ended.
+    pub async fn run_together<C: Send + 'static>(jobs: Vec<(Self, C)>, tell: fn(C, Sought)) {
+        let Some(share) = jobs.first().map(|(job, _)| Arc::clone(&job.share)) else { return };
+        let patience: Vec<Patience> = jobs.iter().map(|_| Patience::new(&share)).collect();
+        let fetched = share.tier.fetch_all(jobs.iter().map(|(job, _)| job.key).collect()).await;
+        for (((job, context), patience), fetched) in jobs.into_iter().zip(patience).zip(fetched) {
+            match job.first(fetched) {
+                Ok(sought) => tell(context, sought),
+                Err(fetched) => share.executor.spawn(Box::pin(async move {
+                    tell(context, job.go_on(fetched, patience).await);
+                })),
             }
         }
     }
 
-    /// What most lookups come to is found out without a task of any size: a value that is there and usable.
-    async fn seek(self) -> Result<Sought, Fault> {
-        let patience = Patience::new(&self.share);
-        // Has a deadline of its own, which is the same.
-        let fetched = self.share.tier.fetch(self.key).await?;
-        if let Some(found) = self.usable_now(&fetched) {
-            return Ok(found);
+    /// What most lookups come to, without a task of any size: a value that is there and usable. An error: it takes more.
+    fn first(&self, fetched: Result<Fetched, Fault>) -> Result<Sought, Fetched> {
+        match fetched {
+            Ok(fetched) => match self.usable_now(&fetched) {
+                Some(found) => Ok(self.share.counted(Ok(found))),
+                None => Err(fetched),
+            },
+            Err(fault) => Ok(self.share.counted(Err(fault))),
         }
-        Box::pin(self.seek_on(fetched, patience)).await
+    }
+
+    async fn go_on(self, fetched: Fetched, patience: Patience) -> Sought {
+        let share = Arc::clone(&self.share);
+        let end = Box::pin(self.seek_on(fetched, patience)).await;
+        share.counted(end)
     }
 
     /// What a small value is good for, where the log is applied far enough to tell; `None`: it takes more to find out.
@@ -323,6 +345,22 @@ enum Useless {
 }
 
 impl Share {
+    fn counted(&self, end: Result<Sought, Fault>) -> Sought {
+        match end {
+            Ok(sought) => {
+                add(match sought {
+                    Sought::Found(_) => &self.counters.hits,
+                    _ => &self.counters.misses,
+                });
+                sought
+            }
+            Err(fault) => {
+                self.counters.count_fault(fault);
+                Sought::Nothing
+            }
+        }
+    }
+
     /// Whether a lease with so much time left was granted, or renewed last, before this process came back to the shared
     /// tier: its owner may not be back yet, and cannot give it back.
     fn is_orphaned(&self, left: Duration) -> bool {

@@ -28,9 +28,10 @@
 //! No implementation spawns a task for a call; the driver that owns the executor polls the futures.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,6 +42,9 @@ use crate::log::{Mode, TargetId};
 
 /// What a call comes to. Boxed, so that a cache can hold any tier.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'static>>;
+
+/// What a call for several keys comes to: an answer for each, in the order of the keys.
+pub type Answers<T> = Pin<Box<dyn Future<Output = Vec<Result<T, Fault>>> + Send + 'static>>;
 
 /// Why nothing is known. Each is counted, and leads to a request that is answered without the shared tier.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -228,6 +232,11 @@ pub trait SharedTier: Send + Sync + 'static {
     /// Reads what is stored under a key, and the head.
     fn fetch(&self, key: Key) -> Answer<Fetched>;
 
+    /// [`SharedTier::fetch`] of each key, as many as possible of them in one round trip.
+    fn fetch_all(&self, keys: Vec<Key>) -> Answers<Fetched> {
+        all(keys.into_iter().map(|key| self.fetch(key)).collect())
+    }
+
     /// Stores a value unless a newer one is there.
     fn publish(&self, publication: Publication) -> Answer<Published>;
 
@@ -290,4 +299,20 @@ pub trait SharedTier: Send + Sync + 'static {
 
     /// Ends after `span`, by the tier's own time.
     fn pause(&self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
+}
+
+/// Several calls at once.
+pub(crate) fn all<T: Send + 'static>(calls: Vec<Answer<T>>) -> Answers<T> {
+    let mut calls: Vec<_> = calls.into_iter().map(|call| (call, None)).collect();
+    Box::pin(poll_fn(move |context| {
+        for (call, answer) in calls.iter_mut().filter(|(_, answer)| answer.is_none()) {
+            if let Poll::Ready(ready) = call.as_mut().poll(context) {
+                *answer = Some(ready);
+            }
+        }
+        if calls.iter().any(|(_, answer)| answer.is_none()) {
+            return Poll::Pending;
+        }
+        Poll::Ready(calls.drain(..).filter_map(|(_, answer)| answer).collect())
+    }))
 }

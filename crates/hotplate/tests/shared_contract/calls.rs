@@ -110,19 +110,20 @@ pub(crate) async fn down_is_told_at_once(bench: &InMemory) {
     for (condition, fault) in [(Condition::Down, Fault::Down), (Condition::Failing, Fault::Lost)] {
         bench.set(condition);
         assert_eq!(tier.is_up(), fault != Fault::Down);
-        assert_eq!(all_faults(&tier, cursors[2]).await, [Some(fault); 10]);
+        assert_eq!(all_faults(&tier, cursors[2]).await, [Some(fault); 11]);
     }
     assert_eq!(promptly("tail", waiting).await, Err(Fault::Down));
     bench.set(Condition::Up);
-    assert_eq!(all_faults(&tier, cursors[2]).await, [None; 10]);
+    assert_eq!(all_faults(&tier, cursors[2]).await, [None; 11]);
     assert!(tier.is_up());
 }
 
 /// How every call fails, if it does.
-pub(crate) async fn all_faults(tier: &Tier, after: Cursor) -> [Option<Fault>; 10] {
+pub(crate) async fn all_faults(tier: &Tier, after: Cursor) -> [Option<Fault>; 11] {
     let key = key(1);
     [
         tier.fetch(key).await.err(),
+        tier.fetch_all(vec![key]).await[0].clone().err(),
         tier.publish(publication(key, stamp(1, 1, 1), "v")).await.err(),
         tier.remove(key).await.err(),
         tier.lease(key, token(), SECOND, None).await.err(),

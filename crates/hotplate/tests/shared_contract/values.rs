@@ -50,6 +50,22 @@ pub(crate) async fn every_handle_sees_what_one_published<B: Bench>(bench: &B) {
     assert_eq!(stored(&other, key(1)).await, Some(publication.value));
 }
 
+pub(crate) async fn several_keys_are_fetched_in_their_order<B: Bench>(bench: &B) {
+    let tier = bench.tier();
+    for number in [1, 3] {
+        store(&tier, &publication(key(number), stamp(1, 1, 1), &number.to_string())).await;
+    }
+    let head = tier.snapshot(None).await.unwrap().cursor.head;
+    for numbers in [&[][..], &[1], &[2], &[3, 2, 1, 3], &[2; 300]] {
+        let mut one_by_one = Vec::new();
+        for number in numbers {
+            one_by_one.push(tier.fetch(key(*number)).await);
+        }
+        assert!(one_by_one.iter().all(|fetched| fetched.as_ref().unwrap().head == Some(head)));
+        assert_eq!(tier.fetch_all(numbers.iter().map(|number| key(*number)).collect()).await, one_by_one);
+    }
+}
+
 pub(crate) async fn keys_do_not_meet<B: Bench>(bench: &B) {
     let tier = bench.tier();
     let numbers = [0, 1, u128::MAX, 0x7b7d << 64, 1 << 127];

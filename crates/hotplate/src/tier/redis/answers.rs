@@ -55,11 +55,15 @@ pub(super) fn yes(value: Value) -> Result<bool, Fault> {
     number(value).map(|number| number == 1)
 }
 
-/// `MGET value head`.
-pub(super) fn fetched(value: Value) -> Result<Fetched, Fault> {
-    let Ok([value, head]) = <[Value; 2]>::try_from(list(value)?) else { return garbled() };
-    let head = bytes(head)?.map(|text| head_text(&text)).transpose()?;
-    Ok(Fetched { value: bytes(value)?.map(Bytes::from), head })
+/// `MGET head value …`, of so many values.
+pub(super) fn fetched(value: Value, count: usize) -> Result<Vec<Fetched>, Fault> {
+    let items = list(value)?;
+    if items.len() != count + 1 {
+        return garbled();
+    }
+    let mut items = items.into_iter();
+    let head = bytes(items.next().unwrap_or(Value::Nil))?.map(|text| head_text(&text)).transpose()?;
+    items.map(|item| Ok(Fetched { value: bytes(item)?.map(Bytes::from), head })).collect()
 }
 
 /// `cursor.lua`.

@@ -136,6 +136,11 @@ impl Link {
     pub(super) fn server(&self) -> &Server {
         &self.server
     }
+
+    /// Whether all keys are in one place.
+    pub(super) fn is_one(&self) -> bool {
+        matches!(self.wire, Wire::One(_))
+    }
 }
 
 impl fmt::Debug for Link {

@@ -45,8 +45,8 @@ use self::scripts::{Scripts, ask};
 use self::supervise::{Connected, Kind};
 use super::sealed::{STAMP_AT, STAMP_BYTES};
 use super::shared::{
-    Answer, Cursor, Fault, Fetched, Head, LeaseEnd, Leased, Listener, Publication, Published, Record,
-    SharedTier, Snapshot, Stamp, Tail, Token,
+    Answer, Answers, Cursor, Fault, Fetched, Head, LeaseEnd, Leased, Listener, Publication, Published,
+    Record, SharedTier, Snapshot, Stamp, Tail, Token, all,
 };
 use crate::key::Key;
 
@@ -170,6 +170,16 @@ impl Inner {
         }
     }
 
+    async fn read_values(&self, link: &mut Link, keys: &[Key]) -> Result<Vec<Fetched>, Fault> {
+        let mut command = redis::cmd("MGET");
+        command.arg(self.names.head());
+        for key in keys {
+            command.arg(self.names.value(*key));
+        }
+        let answer = ask(link, &command).await;
+        self.answer(Kind::Read, answer, |value| answers::fetched(value, keys.len()))
+    }
+
     async fn read(&self, link: &mut Link, after: Cursor, wait: Duration) -> Result<Option<Tail>, Fault> {
         let mut command = redis::cmd("XREAD");
         command.arg("COUNT").arg(RECORDS);
@@ -224,10 +234,24 @@ impl SharedTier for RedisTier {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let mut link = inner.connected.commands().await?;
-            let mut command = redis::cmd("MGET");
-            command.arg(inner.names.value(key)).arg(inner.names.head());
-            let answer = ask(&mut link, &command).await;
-            inner.answer(Kind::Read, answer, answers::fetched)
+            let found = inner.read_values(&mut link, &[key]).await?;
+            found.into_iter().next().ok_or(Fault::Garbled)
+        })
+    }
+
+    fn fetch_all(&self, keys: Vec<Key>) -> Answers<Fetched> {
+        let tier = self.clone();
+        Box::pin(async move {
+            let found = match tier.0.connected.commands().await {
+                Ok(mut link) if link.is_one() => tier.0.read_values(&mut link, &keys).await,
+                // In a cluster one node may be away, and the others not.
+                Ok(_) => return all(keys.into_iter().map(|key| tier.fetch(key)).collect()).await,
+                Err(fault) => Err(fault),
+            };
+            match found {
+                Ok(found) => found.into_iter().map(Ok).collect(),
+                Err(fault) => vec![Err(fault); keys.len()],
+            }
         })
     }
 
