@@ -21,6 +21,9 @@ mod step;
 
 use pyo3::prelude::*;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The engine of hotplate. Use the package `hotplate`; this module is its inside.
 #[pymodule(gil_used = false)]
 mod _core {
