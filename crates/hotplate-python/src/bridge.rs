@@ -1,7 +1,7 @@
 //! From the runtime's thread to an event loop: a queue of what is done, and one wake-up for all of it.
 //!
 //! A result is pushed without a lock and without the interpreter. Only the first after the loop has last looked writes a
-//! byte to a socket the loop watches; its reader callback takes everything that is there by then. Measured against one
+//! byte to a pipe the loop watches; its reader callback takes everything that is there by then. Measured against one
 //! `call_soon_threadsafe` a result: see docs/design.
 //!
 //! The other way what the tasks of one turn of the loop look for goes together, [`TOGETHER`] at a time: one task of the
@@ -10,7 +10,6 @@
 use std::future::Future;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,6 +17,7 @@ use crossbeam_queue::SegQueue;
 use hotplate::entry::Entry;
 use hotplate::share::{SeekJob, Sought};
 use hotplate::tier::shared::Head;
+use mio::unix::pipe;
 use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -59,7 +59,9 @@ struct Queue {
     woken: AtomicBool,
     /// How many have come since it last looked.
     waiting: AtomicUsize,
-    writer: UnixStream,
+    writer: pipe::Sender,
+    /// Here, so that nobody ever writes to a pipe that nobody reads: that can end a process.
+    reader: pipe::Receiver,
 }
 
 impl Queue {
@@ -95,7 +97,6 @@ impl Queue {
 #[pyclass(frozen, module = "hotplate._core")]
 pub(crate) struct Bridge {
     queue: Arc<Queue>,
-    reader: UnixStream,
     /// `flush` is going to be called: what is asked for until then goes together.
     gathering: AtomicBool,
     /// Lookups that wait for that. They go with each other.
@@ -109,19 +110,16 @@ type Lookup = (SeekJob, Outgoing<Asker, Sought>);
 impl Bridge {
     #[new]
     fn new() -> PyResult<Self> {
-        let failed = |error: std::io::Error| PyOSError::new_err(error.to_string());
-        let (reader, writer) = UnixStream::pair().map_err(failed)?;
-        reader.set_nonblocking(true).map_err(failed)?;
-        writer.set_nonblocking(true).map_err(failed)?;
+        let (writer, reader) = pipe::new().map_err(|error| PyOSError::new_err(error.to_string()))?;
         let queue = Queue {
             completions: SegQueue::new(),
             woken: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             writer,
+            reader,
         };
         Ok(Self {
             queue: Arc::new(queue),
-            reader,
             gathering: AtomicBool::new(false),
             gathered: Mutex::new(Vec::new()),
         })
@@ -129,7 +127,7 @@ impl Bridge {
 
     /// What the loop watches.
     fn fileno(&self) -> i32 {
-        self.reader.as_raw_fd()
+        self.queue.reader.as_raw_fd()
     }
 
     /// Gives every result that is there to its future. Called by the loop.
@@ -150,7 +148,7 @@ impl Bridge {
 impl Bridge {
     fn drain_into(&self, py: Python<'_>, this: &Bound<'_, Self>) -> PyResult<()> {
         let mut bytes = [0; 64];
-        while matches!((&self.reader).read(&mut bytes), Ok(read) if read == bytes.len()) {}
+        while matches!((&self.queue.reader).read(&mut bytes), Ok(read) if read == bytes.len()) {}
         // Before the queue is emptied: what is pushed from here on wakes the loop again.
         self.queue.waiting.store(0, Ordering::Release);
         self.queue.woken.store(false, Ordering::Release);
