@@ -290,6 +290,20 @@ def test_private_attributes_of_a_model_are_in_its_key() -> None:
     assert key(one) != key(other)
 
 
+def test_generic_models_of_classes_of_one_name_are_two() -> None:
+    generic: Any = Page
+    one, other = (generic[type("Tag", (BaseModel,), {"__module__": module})] for module in ("m.one", "m.other"))
+    assert one.__qualname__ == other.__qualname__
+    assert key(one()) != key(other())
+
+
+def test_the_name_of_a_class_cannot_look_like_another_key() -> None:
+    odd = dataclasses.make_dataclass("Odd()],[m.Odd", [])
+    plain = dataclasses.make_dataclass("Odd", [])
+    odd.__module__ = plain.__module__ = "m"
+    assert key([[odd()]]) != key([[plain()], [plain()]])
+
+
 def test_a_model_made_without_a_field_has_a_key_of_its_own() -> None:
     assert key(Tag.model_construct()) == key(Tag())
     bare = Tag.model_construct()
@@ -360,6 +374,12 @@ class TestBinding:
         key = key_function(pair)
         calls = [key(), key(1), key(None, 1), key(1, 1), key(1, 1, 1), key(1, 1, (1,)), key(1, 1, c=1), key("1,b=1")]
         assert len(set(calls)) == len(calls)
+
+    def test_a_quote_in_text_does_not_end_it(self) -> None:
+        def pair(a: str, b: str) -> None: ...
+
+        key = key_function(pair)
+        assert key("1',b='2", "3") != key("1", "2',b='3")
 
     def test_a_default_is_the_object_itself(self) -> None:
         default = [1]
