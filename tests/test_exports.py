@@ -39,7 +39,7 @@ def test_nothing_else_is_reachable_from_the_package_but_its_modules() -> None:
     ("module", "names"),
     [
         ("hotplate.testing", ["ManualClock", "MemoryCache", "assert_cache_status", "cache_status"]),
-        ("hotplate.errors", ["ConfigError", "HotplateError", "UnkeyableError"]),
+        ("hotplate.errors", ["ConfigError", "DecodeError", "EncodeError", "HotplateError", "UnkeyableError"]),
         ("hotplate.keys", ["key_function", "names_text", "text_function"]),
         ("hotplate.fastapi", ["CacheDep", "Policy", "current_cache"]),
         ("hotplate.rules", ["Duration", "Partition", "Query", "Rule", "by_cookie", "by_field"]),
