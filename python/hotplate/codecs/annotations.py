@@ -107,7 +107,11 @@ _BARE: Final = (typing.List, typing.Dict, typing.Tuple, typing.Set, typing.Froze
 
 
 def annotation_text(annotation: Any) -> str:
-    """An annotation in words that are the same in every process: ``X | None`` and ``Optional[X]`` are one."""
+    """An annotation in words that are the same in every process: ``X | None`` and ``Optional[X]`` are one.
+
+    Without the metadata of `Annotated`, whose text may differ from process to process: what they say of the type is in
+    its schema.
+    """
     if is_missing(annotation):
         return ""
     return "".join(_text(annotation))
@@ -121,11 +125,13 @@ def _text(annotation: Any) -> Iterator[str]:
     if origin is None:
         yield type_name(annotation) if isinstance(annotation, type) else _ADDRESS.sub("", repr(annotation))
     elif origin in (Union, UnionType):
-        yield " | ".join(annotation_text(part) for part in parts)
+        yield " | ".join(map(_part_text, parts))
+    elif origin is Annotated:
+        yield annotation_text(parts[0])
     elif origin is Literal:
         yield f"Literal{[_literal_text(part) for part in parts]}"
     else:
-        yield "Annotated" if origin is Annotated else type_name(origin)
+        yield type_name(origin)
         yield f"[{', '.join(_part_text(part) for part in parts)}]"
 
 

@@ -100,9 +100,9 @@ def read(content: bytes) -> Any:
     if deeper_than(rest, _MAX_BRACKETS):
         raise ValueError("nested too deep")
     if first == b"J":
-        return json.loads(text)
+        return _plain_json(text)
     if first == b"X":
-        return json.loads(text, object_hook=_unmarked)
+        return _marked_json(text)
     raise ValueError("no such form")
 
 
@@ -193,3 +193,7 @@ def _unmarked(found: dict[str, Any]) -> Any:
         if name[:1] == "!":
             return _READERS[name](found[name])
     return found
+
+
+_plain_json: Final = json.JSONDecoder().decode
+_marked_json: Final = json.JSONDecoder(object_hook=_unmarked).decode

@@ -1,5 +1,6 @@
 """The words in which a value is refused: where, what, and what to do instead."""
 
+from dataclasses import is_dataclass
 from typing import Any, Final
 
 from hotplate.codecs.frame import MAX_DEPTH
@@ -27,6 +28,8 @@ def is_live(kind: Any) -> bool:
     """Whether objects of a class are bound to this process: rows of a session, connections, files, iterators."""
     if is_mapped(kind) or hasattr(kind, "__next__") or hasattr(kind, "__anext__") or hasattr(kind, "__await__"):
         return True
+    if hasattr(kind, "__pydantic_fields__") or is_dataclass(kind):
+        return False
     bases = getattr(kind, "__mro__", ())
     return any(str(base.__module__).partition(".")[0] in _LIVE_MODULES for base in bases)
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 __all__ = ["READ", "WRITTEN", "fixed_offset", "zone_is_kept"]
 
+_SECOND = timedelta(seconds=1)
 _MICROSECOND = timedelta(microseconds=1)
 _ANY_DAY = datetime(2000, 1, 1)
 
@@ -31,35 +32,37 @@ def zone_is_kept(zone: tzinfo | None) -> bool:
     return fixed_offset(zone) is not None
 
 
-def _zone_written(zone: tzinfo | None) -> Any:
-    """None, the key of a `ZoneInfo`, or an offset in microseconds, in a list with the name if somebody gave it one."""
-    if zone is None:
-        return None
-    if type(zone) is ZoneInfo:
-        return zone.key
-    offset = fixed_offset(zone)
-    assert offset is not None
-    if type(zone) is timezone and zone.tzname(None) != timezone(offset).tzname(None):
-        return [offset // _MICROSECOND, zone.tzname(None)]
-    return offset // _MICROSECOND
+def _zone_name(zone: tzinfo, offset: timedelta) -> str | None:
+    """The name that somebody gave to a fixed offset."""
+    name = zone.tzname(None) if type(zone) is timezone else None
+    return None if name == timezone(offset).tzname(None) else name
 
 
 def _zone_read(written: Any) -> tzinfo | None:
+    """None, the key of a `ZoneInfo`, or an offset in microseconds with the name if it has one of its own."""
     if written is None:
         return None
     if type(written) is str:
         return ZoneInfo(written)
-    if type(written) is list:
-        microseconds, name = written
-        return timezone(microseconds * _MICROSECOND, name)
-    return timezone(written * _MICROSECOND)
+    microseconds, *name = written
+    return timezone(microseconds * _MICROSECOND, *name)
 
 
 def _moment_written(moment: Any) -> Any:
+    """ISO 8601 where that says all and is read so; else without the zone, with the fold, and the zone in a form of its own."""
     zone = moment.tzinfo
-    if zone is None and not moment.fold:
+    offset = None if zone is None else fixed_offset(zone)
+    name = None if offset is None else _zone_name(zone, offset)
+    # `fromisoformat` takes an offset of less than a second for none.
+    whole = zone is None or (offset is not None and not offset % _SECOND)
+    if whole and name is None and not moment.fold:
         return moment.isoformat()
-    return [moment.replace(tzinfo=None, fold=0).isoformat(), moment.fold, _zone_written(zone)]
+    written: Any = None
+    if offset is not None:
+        written = [offset // _MICROSECOND] if name is None else [offset // _MICROSECOND, name]
+    elif zone is not None:
+        written = zone.key
+    return [moment.replace(tzinfo=None, fold=0).isoformat(), moment.fold, written]
 
 
 def _datetime_read(written: Any) -> datetime:

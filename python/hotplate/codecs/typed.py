@@ -50,8 +50,8 @@ class TypedCodec(Framed):
                 f"values of `{text}` cannot be kept in the shared tier ({said}): {live_remedy}"
             ) from error
         super().__init__("typed", f"{text}\n{schema}", signing_key=signing_key, signed_name=signed_name)
-        self._validate_json: Callable[..., Any] = adapter.validate_json
-        self._validate_python: Callable[..., Any] = adapter.validate_python
+        self._validate_json: Callable[..., Any] = adapter.validator.validate_json
+        self._validate_python: Callable[..., Any] = adapter.validator.validate_python
         self._to_json: Callable[..., bytes] = adapter.dump_json
         self._to_python: Callable[..., Any] = adapter.dump_python
         self._invalid = pydantic.ValidationError
@@ -139,7 +139,7 @@ def _schema(adapter: Any) -> str:
         schemas = [adapter.json_schema(mode=mode, schema_generator=quiet) for mode in ("validation", "serialization")]
     except Exception:
         return ""
-    return json.dumps(schemas, sort_keys=True, default=repr)
+    return json.dumps(schemas, sort_keys=True)
 
 
 def _substitute(part: Any) -> Any:
