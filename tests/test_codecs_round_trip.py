@@ -294,13 +294,13 @@ VALUES = st.recursive(
 
 @pytest.mark.parametrize("name", ["auto", "msgpack"])
 @given(value=VALUES)
-@settings(deadline=None, max_examples=200)
+@settings(derandomize=True, deadline=None, max_examples=200)
 def test_any_built_in_value_comes_back_without_an_annotation(name: str, value: Any) -> None:
     assert_kept(codec_for(Any, name), value)
 
 
 @given(value=VALUES, name=st.sampled_from(["auto", "json", "msgpack"]))
-@settings(deadline=None, max_examples=200)
+@settings(derandomize=True, deadline=None, max_examples=200)
 def test_a_value_comes_back_as_it_is_or_is_refused(value: Any, name: str) -> None:
     codec = codec_for(Any, name)
     try:
@@ -311,7 +311,7 @@ def test_a_value_comes_back_as_it_is_or_is_refused(value: Any, name: str) -> Non
 
 
 @given(value=VALUES, data=st.data())
-@settings(deadline=None, max_examples=100)
+@settings(derandomize=True, deadline=None, max_examples=100)
 def test_a_part_of_what_is_stored_is_malformed(value: Any, data: st.DataObject) -> None:
     codec = codec_for(Any, data.draw(st.sampled_from(["auto", "msgpack"])))
     stored = codec.encode(value)
@@ -373,7 +373,10 @@ def annotated(draw: st.DrawFn, depth: int = 2, *, unions: bool) -> Leaf:
 
 
 FEW = settings(
-    deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    derandomize=True,
+    deadline=None,
+    max_examples=120,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
@@ -436,7 +439,7 @@ def framed(codec: Any, content: bytes) -> bytes:
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
 @given(data=st.binary(max_size=60))
-@settings(deadline=None, max_examples=100)
+@settings(derandomize=True, deadline=None, max_examples=100)
 def test_no_bytes_raise_anything_but_a_decode_error(codec: Codec, data: bytes) -> None:
     with pytest.raises(DecodeError):
         codec.decode(data)
@@ -444,14 +447,14 @@ def test_no_bytes_raise_anything_but_a_decode_error(codec: Codec, data: bytes) -
 
 @pytest.mark.parametrize("codec", CODECS[:6], ids=lambda codec: codec.name)
 @given(content=st.binary(max_size=60) | st.binary(max_size=40).map(lambda rest: b"\0\0\0\0X" + rest))
-@settings(deadline=None, max_examples=200)
+@settings(derandomize=True, deadline=None, max_examples=200)
 def test_no_content_behind_a_good_head_raises_anything_but_a_decode_error(codec: Any, content: bytes) -> None:
     with suppress(DecodeError):
         codec.decode(framed(codec, content))
 
 
 @given(shape=FORGED_TEXT)
-@settings(deadline=None, max_examples=300)
+@settings(derandomize=True, deadline=None, max_examples=300)
 def test_marks_with_anything_in_them_are_read_or_malformed(shape: Any) -> None:
     codec = PlainCodec()
     content = b"\0\0\0\0X" + json.dumps(shape).encode()

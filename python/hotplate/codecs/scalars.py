@@ -49,7 +49,7 @@ def _zone_read(written: Any) -> tzinfo | None:
 
 
 def _moment_written(moment: Any) -> Any:
-    """ISO 8601 where that says all and is read so; else without the zone, with the fold, and the zone in a form of its own."""
+    """ISO 8601 where that says all and is read so; else without zone, the fold, and the zone in a form of its own."""
     zone = moment.tzinfo
     offset = None if zone is None else fixed_offset(zone)
     name = None if offset is None else _zone_name(zone, offset)
