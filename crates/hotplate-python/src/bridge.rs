@@ -28,7 +28,7 @@ use crate::runtime;
 use crate::step::Step;
 
 /// So many go together at most: one thread works on them while the other, and the server, are at the next.
-const TOGETHER: usize = 64;
+const TOGETHER: usize = 24;
 
 /// For what the shared tier is looked into.
 pub(crate) enum Asker {
