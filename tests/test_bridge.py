@@ -20,6 +20,7 @@ import pytest
 import uvloop
 
 from hotplate import Cache, CacheMiddleware
+from hotplate._core import PENDING
 from hotplate.asgi import Receive, Scope, Send
 from hotplate.bridges import bridge_of
 from tests.driver import call
@@ -432,7 +433,7 @@ def test_a_loop_that_is_run_again_and_again_goes_on(cache: Cache, make: MakeLoop
         end(loop)
 
 
-async def _all(cache: Cache, count: int) -> list[bytes | None]:
+async def _all(cache: Cache, count: int) -> list[Any]:
     return await asyncio.gather(*(cache.get(name_of(n)) for n in range(count)))
 
 
@@ -483,7 +484,7 @@ def test_a_loop_without_readers_that_closes_with_a_wake_up_on_its_way_ends_its_t
     loop.run_until_complete(fill(cache, 8))
     assert watching() == 1
     for number in range(8):
-        assert cache.core.get(name_of(number), bridge_of(loop), loop.create_future()) is False
+        assert cache.values.get(name_of(number), bridge_of(loop), loop.create_future()) is PENDING
     ready: Any = loop
     # The results are there, and the loop is told; but it is not run any more.
     until(lambda: len(ready._ready) > 0, "the loop is told")

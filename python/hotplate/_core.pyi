@@ -2,7 +2,7 @@
 
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, final
+from typing import Any, final
 
 from hotplate.asgi import Message, Scope
 from hotplate.cache import Cache
@@ -10,16 +10,27 @@ from hotplate.headers import RequestHead
 from hotplate.rules import Duration, Partition, Rule
 
 __all__ = [
+    "MISSING",
+    "PENDING",
     "Bridge",
     "CacheCore",
     "Exchange",
     "HttpCache",
     "ManualClock",
+    "Mark",
     "PolicyCore",
     "Step",
+    "Stored",
+    "ValueCore",
+    "ValuePlan",
+    "ValueStep",
     "after_fork",
     "before_fork",
+    "seconds",
 ]
+
+def seconds(setting: str, value: object) -> float:
+    """The seconds of a duration, which there must be."""
 
 def before_fork() -> None:
     """To be called right before a fork, by the thread that forks."""
@@ -70,19 +81,6 @@ class CacheCore:
         future: Future[int | None] | None = None,
     ) -> int | None: ...
     def clear(self) -> None: ...
-    def get(
-        self, name: str, bridge: Bridge | None = None, future: Future[bytes | None] | None = None
-    ) -> bytes | Literal[False] | None: ...
-    def set(
-        self,
-        name: str,
-        value: bytes,
-        ttl: Duration,
-        tags: Sequence[str],
-        bridge: Bridge | None = None,
-        future: Future[bool] | None = None,
-    ) -> bool: ...
-    def delete(self, name: str, bridge: Bridge | None = None, future: Future[bool] | None = None) -> bool: ...
     def shared_stats(self) -> dict[str, Any] | None: ...
     def stats(self) -> dict[str, Any]: ...
 
@@ -172,3 +170,94 @@ class HttpCache:
     def lookup(
         self, scope: Scope, body: bytes | None = None, previous: Step | None = None
     ) -> tuple[Message, Message] | Step: ...
+
+@final
+class Mark:
+    """What stands for a value where there is none, or none yet."""
+
+    Missing: Mark
+    Pending: Mark
+    def __int__(self) -> int: ...
+
+MISSING: Mark
+PENDING: Mark
+
+@final
+class Stored:
+    """A value as another process wrote it."""
+
+    @property
+    def data(self) -> bytes: ...
+    def keep(self, value: object, size: int) -> None: ...
+    def reject(self) -> None: ...
+
+@final
+class ValuePlan:
+    """How the results of one function are kept; and how often it was used."""
+
+    def __new__(
+        cls,
+        *,
+        stale_while_revalidate: Duration | None = None,
+        stale_if_error: Duration | None = None,
+        refresh_ahead: float | None = None,
+        local_only: bool = False,
+        lock: bool = True,
+    ) -> ValuePlan: ...
+    def counts(self) -> tuple[int, int, int, int]: ...
+
+@final
+class ValueCore:
+    """The values of a cache. A method without ``bridge`` and ``future`` waits, where it has to, with its thread."""
+
+    def __new__(cls, core: CacheCore) -> ValueCore: ...
+    def get(self, name: str, bridge: Bridge | None = None, future: Future[Any] | None = None) -> Any: ...
+    def set(
+        self,
+        name: str,
+        value: object,
+        size: int | None,
+        coded: bytes | None,
+        ttl: Duration,
+        tags: Sequence[str],
+        bridge: Bridge | None = None,
+        future: Future[Any] | None = None,
+    ) -> Any: ...
+    def delete(self, name: str, bridge: Bridge | None = None, future: Future[Any] | None = None) -> Any: ...
+    def touch(
+        self, name: str, ttl: Duration, bridge: Bridge | None = None, future: Future[Any] | None = None
+    ) -> Any: ...
+    def tally(
+        self, name: str, number: int, ttl: Duration, bridge: Bridge | None = None, future: Future[Any] | None = None
+    ) -> Any: ...
+    def recall(self, plan: ValuePlan, name: str) -> Any: ...
+    def ask(self, plan: ValuePlan, name: str) -> ValueStep: ...
+    def load(self, plan: ValuePlan, name: str) -> ValueStep: ...
+
+@final
+class ValueStep:
+    """What is to be done for a call."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def value(self) -> Any: ...
+    @property
+    def next_step(self) -> ValueStep | None: ...
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def error(self) -> Exception: ...
+    def stale_value(self) -> Any: ...
+    def start(self, bridge: Bridge, future: Future[None]) -> None: ...
+    def subscribe(
+        self, event_loop: AbstractEventLoop, resolve: Callable[[Future[None]], None], future: Future[None]
+    ) -> bool: ...
+    def wait(self, seconds: float | None = None) -> bool: ...
+    def resume(self, timed_out: bool = False) -> ValueStep: ...
+    def accept(self, value: object, size: int) -> ValueStep: ...
+    def reject(self) -> ValueStep: ...
+    def finish(self, value: object, size: int, coded: bytes | None, ttl: Duration, tags: Sequence[str]) -> None: ...
+    def give(self, value: object) -> None: ...
+    def fail(self, error: BaseException) -> Any: ...
+    def abandon(self) -> None: ...

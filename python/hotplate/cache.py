@@ -1,20 +1,29 @@
 """The handle of a cache: what an application holds to invalidate, to look at numbers and to set policies."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
-from hotplate._core import CacheCore, ManualClock
+from hotplate._core import MISSING, PENDING, CacheCore, ManualClock, Stored, ValueCore
 from hotplate.bridges import bridge_of
+from hotplate.decorators import Cached, Invalidates, WriteThrough
 from hotplate.errors import ConfigError
+from hotplate.events import Events, Handler
 from hotplate.forking import watch_forks
+from hotplate.functions import Call, pending
 from hotplate.loads import Loads
+from hotplate.namespaces import Namespace
 from hotplate.rules import Duration
+from hotplate.stored import StoredValues, as_tags
+from hotplate.sync import SyncCache
+from hotplate.targets import as_targets
 
 if TYPE_CHECKING:
+    from hotplate.codecs import Codec
     from hotplate.fastapi import Policy
 
 __all__ = ["Cache", "SharedStats", "Stats"]
@@ -118,7 +127,7 @@ class Cache:
     - ``max_bytes``: bound on everything kept in this process, in bytes or as text such as ``"256MiB"`` (64 MiB).
     - ``clock``: a ``hotplate.testing.ManualClock`` for tests.
 
-    For a shared cache, each also as a parameter of the URL's query (but for the last four):
+    For a shared cache, each also as a parameter of the URL's query (but for the last five):
 
     - ``prefix``: what every name in the server begins with. Caches with one prefix are one cache.
     - ``command_timeout`` (50 ms), ``connect_timeout`` (1 s): no request waits longer for the server.
@@ -130,6 +139,7 @@ class Cache:
       is not behind an invalidation; requests that wait for one load together are as old as that load.
     - ``encryption_keys``: secrets of 32 bytes as text; the first writes, all read. What is stored is then encrypted,
       and what somebody else wrote there is not used.
+    - ``signing_key``: a secret of 32 bytes or more that signs what codecs write, where entries are not encrypted.
     - ``compress_above``: larger responses and values are compressed (zstd) in the server, as ``"16KiB"``.
 
     One cache may stand behind the middlewares of several applications, and in several threads: they share its room and
@@ -157,6 +167,7 @@ class Cache:
         local: bool | None = None,
         encryption_keys: Sequence[str] | None = None,
         compress_above: int | str | None = None,
+        signing_key: str | bytes | None = None,
     ) -> None:
         shared = {
             "prefix": prefix,
@@ -186,7 +197,11 @@ class Cache:
         else:
             shared["on_outage"] = on_outage or "serve-local"
             self.core = CacheCore(url=url, max_bytes=max_bytes, clock=clock, local=local is not False, **shared)
+        self.values = ValueCore(self.core)
         self.loads = Loads()
+        self.stored = StoredValues(self, signing_key, encrypted=bool(encryption_keys))
+        self.events = Events(self)
+        self._sync = SyncCache(self)
         watch_forks(self.core)
 
     async def invalidate(
@@ -205,17 +220,14 @@ class Cache:
           see it: percent-decoded, without query, without the prefix the application is mounted under.
         - ``prefixes``: every response for these paths and all below (``/products`` covers ``/products/42``); ``/`` is
           everything that is stored, values too.
-        - ``keys``: cache keys as 32 hexadecimal digits.
+        - ``keys``: the names of values; a response's key as 32 hexadecimal digits.
         - ``soft``: mark stale instead: served, at most for its old lifetime, until one refresh has brought an answer.
 
         What was loaded, or began to load, before this call is not served after it: by this process at once, also while
         it is awaited; by the others within milliseconds. Returns the position of the record in the log, or 0 while
         the shared tier cannot be told: then it is told first thing when it is back. In memory it never waits.
         """
-        for name, targets in (("tags", tags), ("paths", paths), ("prefixes", prefixes), ("keys", keys)):
-            if isinstance(targets, str):
-                raise ConfigError(f"{name}={targets!r} is one text where several are meant: write {name}=[{targets!r}]")
-        named = (list(tags), list(paths), list(prefixes), list(keys), soft)
+        named = as_targets(tags, paths, prefixes, keys, soft)
         if not self._is_shared:
             return self.core.invalidate(*named) or 0
         loop = asyncio.get_running_loop()
@@ -223,47 +235,258 @@ class Cache:
         position = self.core.invalidate(*named, bridge_of(loop), acknowledged)
         return (await acknowledged if position is None else position) or 0
 
+    def codec_of(self, function: Callable[..., Any], codec: "str | Codec | None") -> "Codec":
+        """The codec for what a function returns."""
+        return self.stored.codec_of(function, codec)
+
     @property
     def is_shared(self) -> bool:
         """Whether other processes have a part in it."""
         return self._is_shared
 
-    async def get(self, key: str) -> bytes | None:
-        """The value stored under ``key``, or ``None``.
+    # Values under names.
 
-        From this process's memory without waiting, else from the shared tier. A fault of the shared tier is ``None``.
+    async def get(self, key: str, default: Any = None, *, type: Any = None) -> Any:
+        """The value stored under ``key``, or ``default``.
+
+        From this process's memory without waiting, as the object it is; else from the shared tier. ``type``: what was
+        stored there (a model, ``list[Product]``), where it is more than built-in types. A fault of the shared tier, and
+        a value that cannot be read as ``type``, is ``default``.
         """
         if not self._is_shared:
-            value = self.core.get(key)
-            return None if value is False else value
-        loop = asyncio.get_running_loop()
-        found: asyncio.Future[bytes | None] = loop.create_future()
-        value = self.core.get(key, bridge_of(loop), found)
-        return await found if value is False else value
+            value = self.values.get(key)
+        else:
+            loop = asyncio.get_running_loop()
+            found: asyncio.Future[Any] = loop.create_future()
+            value = self.values.get(key, bridge_of(loop), found)
+            if value is PENDING:
+                value = await found
+        if value is MISSING:
+            return default
+        return self.stored.decoded(value, type, default) if value.__class__ is Stored else value
 
-    async def set(self, key: str, value: bytes, *, ttl: Duration, tags: Iterable[str] = ()) -> bool:
-        """Stores bytes under ``key``, in place of what was there, for ``ttl``.
+    async def set(
+        self, key: str, value: Any, *, ttl: Duration, tags: Iterable[str] = (), type: Any = None, codec: Any = None
+    ) -> bool:
+        """Stores a value under ``key``, in place of what was there, for ``ttl``.
 
-        This process has it at once; every other drops its copy of the one before. Returns whether the shared tier
-        has it too (always ``True`` in memory). ``tags`` are for ``invalidate``.
+        This process has it at once, as the object it is; every other drops its copy of the one before. Returns whether
+        the shared tier has it too (always ``True`` in memory). ``tags`` are for ``invalidate``. ``type``, ``codec``:
+        how it is written for other processes; see ``cached``. Raises ``EncodeError`` for what would not come back as
+        it is.
         """
-        if isinstance(tags, str):
-            raise ConfigError(f"tags={tags!r} is one text where several are meant: write tags=[{tags!r}]")
+        return await self.put(key, value, ttl=ttl, tags=tags, codec=self.stored.codec(value, type, codec))
+
+    async def put(self, key: str, value: Any, *, ttl: Duration, tags: Iterable[str], codec: "Codec | None") -> bool:
+        """As ``set``, by a codec at hand; ``None``: the bytes themselves."""
+        given = self.stored.given(key, value, ttl, tags, codec)
         if not self._is_shared:
-            self.core.set(key, value, ttl, list(tags))
-            return True
-        loop = asyncio.get_running_loop()
-        stored: asyncio.Future[bool] = loop.create_future()
-        return await stored if self.core.set(key, value, ttl, list(tags), bridge_of(loop), stored) else False
+            return bool(self.values.set(*given))
+        return bool(await pending(lambda bridge, future: self.values.set(*given, bridge, future)))
 
     async def delete(self, key: str) -> bool:
         """Removes the value under ``key``, for every process. Returns whether the shared tier could be told."""
         if not self._is_shared:
-            self.core.delete(key)
-            return True
-        loop = asyncio.get_running_loop()
-        told: asyncio.Future[bool] = loop.create_future()
-        return await told if self.core.delete(key, bridge_of(loop), told) else False
+            return bool(self.values.delete(key))
+        return bool(await pending(lambda bridge, future: self.values.delete(key, bridge, future)))
+
+    async def get_or_set(
+        self,
+        key: str,
+        loader: Callable[[], Awaitable[Any] | Any],
+        *,
+        ttl: Duration,
+        tags: Iterable[str] = (),
+        type: Any = None,
+        codec: Any = None,
+    ) -> Any:
+        """The value under ``key``; where there is none, what ``loader()`` gives, which is stored.
+
+        The loader, sync or async, runs once for all who ask at once, in every process. What it raises is raised.
+        """
+        results = self.stored.results(ttl, type, codec, loader)
+
+        async def run() -> Any:
+            value = loader()
+            return await value if inspect.isawaitable(value) else value
+
+        value = results.core.recall(results.plan, key)
+        return value if value is not MISSING else await results.find(key, Call(run, as_tags(tags)))
+
+    async def get_many(self, keys: Iterable[str], default: Any = None, *, type: Any = None) -> dict[str, Any]:
+        """The values under several keys, by key; asked for in one round trip."""
+        names = list(dict.fromkeys(keys))
+        values = await asyncio.gather(*(self.get(name, default, type=type) for name in names))
+        return dict(zip(names, values, strict=True))
+
+    async def set_many(
+        self, values: Mapping[str, Any], *, ttl: Duration, tags: Iterable[str] = (), type: Any = None
+    ) -> bool:
+        """Stores several values. Returns whether the shared tier has them all."""
+        tags = list(tags)
+        setting = (self.set(key, value, ttl=ttl, tags=tags, type=type) for key, value in values.items())
+        return all(await asyncio.gather(*setting))
+
+    async def touch(self, key: str, *, ttl: Duration) -> bool:
+        """Has the value under ``key`` live for ``ttl`` from now on. Returns whether there is one."""
+        if not self._is_shared:
+            return bool(self.values.touch(key, ttl))
+        return bool(await pending(lambda bridge, future: self.values.touch(key, ttl, bridge, future)))
+
+    async def incr(self, key: str, amount: int = 1, *, ttl: Duration) -> int | None:
+        """Adds to the counter under ``key``, for every process, and returns what it is then.
+
+        It begins at 0, and again ``ttl`` after its first addition. Counters have names of their own: ``get`` does not
+        see them. ``None``: the shared tier could not be told.
+        """
+        if not self._is_shared:
+            count: int | None = self.values.tally(key, amount, ttl)
+        else:
+            count = await pending(lambda bridge, future: self.values.tally(key, amount, ttl, bridge, future))
+        return count
+
+    @property
+    def sync(self) -> "SyncCache":
+        """The same for code that has no event loop: every method waits with its thread."""
+        return self._sync
+
+    def namespace(self, name: str, *, ttl: Duration | None = None) -> "Namespace":
+        """A part of the cache: its keys and tags begin with ``name:``, and one call invalidates all of it."""
+        return Namespace(self, name, ttl)
+
+    # Functions.
+
+    def cached(
+        self,
+        ttl: "Duration | Callable[[Any], Duration | None]",
+        *,
+        key: str | Callable[..., str] | None = None,
+        prefix: str | None = None,
+        tags: "Sequence[str] | Callable[[Any], Iterable[str]]" = (),
+        exclude: Iterable[str] = (),
+        stale_while_revalidate: Duration | None = None,
+        stale_if_error: Duration | None = None,
+        refresh_ahead: float | None = None,
+        soft_timeout: Duration | None = None,
+        condition: Callable[[Any], object] | None = None,
+        codec: "str | Codec | None" = None,
+        local_only: bool = False,
+        lock: bool = True,
+        copy: Literal["deep"] | None = None,
+        freeze: bool = False,
+    ) -> Cached[Any]:
+        """A decorator that keeps the results of a function, sync or async.
+
+            @cache.cached("10m", key="product:{product_id}", tags=["products", "product:{product_id}"])
+            async def get_product(product_id: int) -> Product | None: ...
+
+        However many call at once, in every process, the function runs once. ``None`` is a result. What raises is raised
+        to everybody who waits, and not stored.
+
+        - ``ttl``: for how long a result is fresh; or a function of the result, where ``None`` stores nothing.
+        - ``key``: a template over the parameters (``"{self.tenant}:{filters.status}"``), or a function of them.
+          Without, module, name and arguments by type. ``prefix`` stands for module and name; ``exclude`` names
+          parameters that do not matter, such as a database session.
+        - ``tags``: templates over parameters and ``{result.id}``, or a function of the result.
+        - ``stale_while_revalidate``: for how long after that a result is used while one call loads it anew.
+        - ``stale_if_error``: for how long after that it is used when the function raises.
+        - ``refresh_ahead``: the part of the ttl after which a result that is used is loaded anew, such as 0.8.
+        - ``soft_timeout``: after this long a stale result is used while the load goes on (async functions).
+        - ``condition``: a function of the result: whether it is stored.
+        - ``codec``: how results are written for other processes: ``"auto"`` by the return annotation, ``"json"``,
+          ``"msgpack"``, ``"pickle"`` (with ``encryption_keys`` or ``signing_key``), or an object with ``encode`` and
+          ``decode``. What would not come back as it is raises ``EncodeError``.
+        - ``local_only``: results stay in this process, and their invalidations come from all.
+        - ``lock``: ``False``: every call that finds nothing runs the function.
+        - ``copy="deep"``, ``freeze=True``: without, callers in this process share one object, and must not change it.
+
+        The function gets ``invalidate``, ``refresh``, ``bypass``, ``key`` and ``cache_info``; the first four take its
+        arguments.
+        """
+        return Cached(
+            self,
+            ttl,
+            key=key,
+            prefix=prefix,
+            tags=tags,
+            exclude=exclude,
+            stale_while_revalidate=stale_while_revalidate,
+            stale_if_error=stale_if_error,
+            refresh_ahead=refresh_ahead,
+            soft_timeout=soft_timeout,
+            condition=condition,
+            codec=codec,
+            local_only=local_only,
+            lock=lock,
+            copy=copy,
+            freeze=freeze,
+        )
+
+    def write_through(
+        self,
+        ttl: Duration,
+        *,
+        key: str,
+        tags: "Sequence[str] | Callable[[Any], Iterable[str]]" = (),
+        codec: "str | Codec | None" = None,
+    ) -> WriteThrough:
+        """A decorator that stores what a function returns, in place of what was there, after it has succeeded.
+
+            @cache.write_through("10m", key="settings:{user_id}")
+            async def save_settings(user_id: int, settings: Settings) -> Settings: ...
+
+        ``key`` and ``tags`` may name ``{result.id}``.
+        """
+        return WriteThrough(self, ttl, key=key, tags=tags, codec=codec)
+
+    def invalidates(
+        self,
+        *,
+        tags: Iterable[str] = (),
+        keys: Iterable[str] = (),
+        prefixes: Iterable[str] = (),
+        soft: bool = False,
+    ) -> Invalidates:
+        """A decorator that invalidates after a function has succeeded; templates name parameters and ``{result.id}``.
+
+            @cache.invalidates(tags=["product:{product_id}", "products:list"])
+            async def update_product(product_id: int, change: Change) -> Product: ...
+
+        For an endpoint it is a dependency too, whose templates name path parameters:
+
+            @app.put("/products/{id}", dependencies=[Depends(cache.invalidates(tags=["product:{id}"]))])
+
+        """
+        return Invalidates(self, soft, tags=tags, keys=keys, prefixes=prefixes)
+
+    # Events.
+
+    def on(
+        self,
+        event: Hashable,
+        *,
+        invalidate_tags: Iterable[str] = (),
+        invalidate_keys: Iterable[str] = (),
+        invalidate_prefixes: Iterable[str] = (),
+    ) -> "Callable[[Handler], Handler]":
+        """What an event makes untrue; and, as a decorator, who handles it.
+
+            cache.on(ProductEvent.UPDATED, invalidate_tags=["product:{product_id}", "products:list"])
+
+            @cache.on(ProductEvent.UPDATED)
+            async def reindex(product_id: int) -> None: ...
+
+        Templates and parameters name what ``emit`` is given. Handlers run in the process that emits.
+        """
+        self.events.invalidates(event, tags=invalidate_tags, keys=invalidate_keys, prefixes=invalidate_prefixes)
+        return lambda handler: self.events.handler(event, handler)
+
+    async def emit(self, event: Hashable, /, **names: object) -> tuple[Exception, ...]:
+        """Tells that an event has happened: invalidates for every process, then runs every handler.
+
+        Returns what handlers raised, which is logged; one does not silence the others.
+        """
+        return await self.events.emit(event, names)
 
     def clear(self) -> None:
         """Invalidates everything, for every process, and frees this one's memory. The numbers go on counting."""

@@ -4,7 +4,9 @@ Needs FastAPI (the extra ``hotplate[fastapi]``). Both find the cache through the
 middleware leaves it, so neither looks into FastAPI.
 """
 
+import inspect
 import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -13,6 +15,7 @@ from starlette.requests import HTTPConnection
 from hotplate._core import Exchange, PolicyCore
 from hotplate.cache import Cache
 from hotplate.errors import ConfigError
+from hotplate.keys import names_text
 
 __all__ = ["CacheDep", "Policy", "current_cache"]
 
@@ -47,3 +50,27 @@ def current_cache(connection: HTTPConnection) -> Cache:
 
 CacheDep = Annotated[Cache, Depends(current_cache)]
 """``async def update(cache: CacheDep)``: the cache of the middleware this request came through."""
+
+
+def after_endpoint(cache: Cache, templates: Mapping[str, Sequence[str]], soft: bool) -> inspect.Signature:
+    """The signature of a dependency that invalidates when the endpoint has returned, before its response is sent.
+
+    ``templates`` name path parameters, by the settings of ``Cache.invalidate``. An endpoint that raises, an
+    ``HTTPException`` too, invalidates nothing.
+    """
+    fill = {
+        setting: [names_text(text, setting, percent_encode=setting == "keys") for text in texts]
+        for setting, texts in templates.items()
+    }
+
+    async def after(connection: HTTPConnection) -> AsyncIterator[None]:
+        names = connection.path_params
+        targets = {setting: [text(names) for text in texts] for setting, texts in fill.items()}
+        yield
+        await cache.invalidate(**targets, soft=soft)
+
+    # From 0.121 on a dependency may end before the response is sent; before, all did.
+    is_scoped = "scope" in inspect.signature(Depends).parameters
+    dependency = Depends(after, scope="function") if is_scoped else Depends(after)
+    parameter = inspect.Parameter("_invalidates", inspect.Parameter.KEYWORD_ONLY, default=dependency)
+    return inspect.Signature([parameter])

@@ -13,20 +13,22 @@ import asyncio
 import logging
 import sys
 from collections import deque
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hotplate._core import Exchange, Step
 from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
 from hotplate.bridges import bridge_of
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from types import TracebackType
 
 __all__ = ["Load", "Loads"]
 
 ORPHAN_SECONDS = 30.0
 """How long a load goes on streaming for the cache alone after its client has left."""
+
+T = TypeVar("T")
 
 logger = logging.getLogger("hotplate")
 
@@ -37,7 +39,7 @@ class Loads:
     __slots__ = ("_tasks",)
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -49,7 +51,7 @@ class Loads:
         """
         self._keep(_start(load.run()))
 
-    def _keep(self, task: "asyncio.Task[None]") -> None:
+    def _keep(self, task: "asyncio.Task[Any]") -> None:
         if not task.done():
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -57,6 +59,12 @@ class Loads:
     def start_refresh(self, load: "Load", step: Step) -> None:
         """Runs a refresh on its own task, unless another process refreshes the same response or has done so."""
         self._keep(_start(_refresh(load, step)))
+
+    def run(self, load: "Coroutine[Any, Any, T]") -> "asyncio.Task[T]":
+        """Runs something on a task of the cache's own, which it waits for at shutdown."""
+        task = _start(load)
+        self._keep(task)
+        return task
 
     async def drain(self, timeout: float) -> None:
         """Waits for the loads of the running loop to end, at most ``timeout`` seconds; then cancels the rest."""
@@ -74,12 +82,12 @@ class Loads:
 
 if sys.version_info >= (3, 12):
 
-    def _start(run: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def _start(run: "Coroutine[Any, Any, T]") -> "asyncio.Task[T]":
         return asyncio.Task(run, loop=asyncio.get_running_loop(), eager_start=True)
 
 else:
 
-    def _start(run: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def _start(run: "Coroutine[Any, Any, T]") -> "asyncio.Task[T]":
         return asyncio.get_running_loop().create_task(run)
 
 

@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_queue::SegQueue;
-use hotplate::entry::Entry;
 use hotplate::share::{SeekJob, Sought};
 use hotplate::tier::shared::Head;
 use mio::unix::pipe;
@@ -22,10 +21,9 @@ use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::body::PyBody;
-use crate::cache::Sighted;
 use crate::runtime;
 use crate::step::Step;
+use crate::values::{Sighted, ValueStep};
 
 /// So many go together at most: one thread works on them while the other, and the server, are at the next.
 const TOGETHER: usize = 24;
@@ -36,6 +34,8 @@ pub(crate) enum Asker {
     Request(Py<Step>),
     /// A value.
     Value(Sighted),
+    /// A call of a function.
+    Function(Py<ValueStep>),
 }
 
 /// What a task came to.
@@ -46,6 +46,8 @@ pub(crate) enum Done {
     Appended(Option<Head>),
     /// A change of a value.
     Changed(bool),
+    /// An addition to a counter.
+    Counted(Option<i64>),
 }
 
 struct Completion {
@@ -262,11 +264,13 @@ fn deliver(py: Python<'_>, future: &Bound<'_, PyAny>, done: Done) -> PyResult<()
             step.get().found(sought);
             py.None().into_bound(py)
         }
-        Done::Sought(Asker::Value(sighted), sought) => match sighted.land(sought) {
-            Some(entry) => body(py, &entry)?,
-            None => py.None().into_bound(py),
-        },
+        Done::Sought(Asker::Function(step), sought) => {
+            step.get().found(sought);
+            py.None().into_bound(py)
+        }
+        Done::Sought(Asker::Value(sighted), sought) => sighted.land(py, sought)?,
         Done::Appended(head) => head.map(|head| head.position).into_pyobject(py)?.into_any(),
+        Done::Counted(count) => count.into_pyobject(py)?.into_any(),
         Done::Changed(changed) => changed.into_pyobject(py)?.to_owned().into_any(),
     };
     match future.call_method1(intern!(py, "set_result"), (result,)) {
@@ -274,9 +278,4 @@ fn deliver(py: Python<'_>, future: &Bound<'_, PyAny>, done: Done) -> PyResult<()
         Err(_) if future.call_method0(intern!(py, "done"))?.is_truthy()? => Ok(()),
         set => set.map(drop),
     }
-}
-
-/// The content of a stored value.
-pub(crate) fn body<'py>(py: Python<'py>, entry: &Entry<PyBody>) -> PyResult<Bound<'py, PyAny>> {
-    Ok(entry.body().object(py)?.into_any())
 }

@@ -5,24 +5,20 @@ use std::time::Duration;
 
 use hotplate::cache::Cache;
 use hotplate::clock::{Clock, ManualClock as EngineManualClock, SystemClock};
-use hotplate::entry::Entry;
 use hotplate::error::ConfigError;
 use hotplate::key::Key;
 use hotplate::log::{Mode, Target};
-use hotplate::share::Sought;
 use hotplate::tier::sealed::OpenError;
 use hotplate::tier::shared::Fault;
-use hotplate::values::{Changing, Value};
 use hotplate_policy::reason::Reason;
 use hotplate_policy::time::Timestamp;
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyMemoryView};
+use pyo3::types::PyDict;
 
 use crate::body::PyBody;
-use crate::bridge::{self, Asker, Bridge, Done};
+use crate::bridge::{Bridge, Done};
 use crate::connection::Connection;
-use crate::{convert, error, runtime};
+use crate::{body, convert, error, runtime};
 
 /// A clock that stands still until it is turned; `now` in seconds since 1970.
 #[pyclass(frozen, module = "hotplate._core")]
@@ -61,19 +57,6 @@ pub(crate) struct CacheCore {
     pub(crate) cache: Arc<Cache<PyBody>>,
     pub(crate) connection: Connection,
     max_bytes: u64,
-}
-
-/// A value that is being looked for.
-pub(crate) struct Sighted {
-    cache: Arc<Cache<PyBody>>,
-    key: Key,
-}
-
-impl Sighted {
-    /// What was found of it, if it can be used.
-    pub(crate) fn land(&self, sought: Sought) -> Option<Arc<Entry<PyBody>>> {
-        self.cache.landed_value(self.key, sought, self.cache.now())
-    }
 }
 
 #[pymethods]
@@ -135,7 +118,6 @@ impl CacheCore {
         bridge: Option<&Bridge>,
         future: Option<Py<PyAny>>,
     ) -> PyResult<Option<u64>> {
-        let parsed = keys.iter().map(|text| parse_key(py, text)).collect::<PyResult<Vec<Key>>>()?;
         for (setting, texts) in [("paths", &paths), ("prefixes", &prefixes)] {
             if let Some(wrong) = texts.iter().find(|path| !path.starts_with('/') || path.contains(['?', '#']))
             {
@@ -150,7 +132,7 @@ impl CacheCore {
             .map(|tag| Target::Tag(hotplate::tags::clip(tag)))
             .chain(paths.iter().map(|path| Target::Path(path.as_bytes())))
             .chain(prefixes.iter().map(|prefix| Target::Prefix(prefix.as_bytes())))
-            .chain(parsed.into_iter().map(Target::Key))
+            .chain(keys_named(&keys).map(Target::Key))
             .collect();
         let (position, appending) = self.cache.invalidate_all(&targets, mode, self.cache.now());
         match (appending, bridge, future) {
@@ -158,7 +140,11 @@ impl CacheCore {
                 bridge.run(future, (), |(), head| Done::Appended(head), appending)?;
                 Ok(None)
             }
-            _ => Ok(Some(position.as_u64())),
+            (Some(appending), ..) => {
+                let head = runtime::wait(py, appending)?;
+                Ok(Some(head.map_or(0, |head| head.position)))
+            }
+            (None, ..) => Ok(Some(position.as_u64())),
         }
     }
 
@@ -167,79 +153,8 @@ impl CacheCore {
         self.connection.start(py)?;
         // Sent in the background.
         drop(self.cache.clear(self.cache.now()));
+        body::free_unused(py);
         Ok(())
-    }
-
-    /// The value under a name, if it is at hand, or `None`. Where it has to be looked for in the shared tier `future` is
-    /// resolved with it, and the answer is `False`.
-    #[pyo3(signature = (name, bridge = None, future = None))]
-    fn get<'py>(
-        &self,
-        py: Python<'py>,
-        name: &str,
-        bridge: Option<&Bridge>,
-        future: Option<Py<PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.connection.start(py)?;
-        let key = Key::named(name.as_bytes());
-        let now = self.cache.now();
-        match (self.cache.value(key, now), bridge, future) {
-            (Value::Found(entry), ..) => bridge::body(py, &entry),
-            (Value::Seek(job), Some(bridge), Some(future)) => {
-                let sighted = Sighted { cache: Arc::clone(&self.cache), key };
-                bridge.seek(future, Asker::Value(sighted), job)?;
-                Ok(PyBool::new(py, false).to_owned().into_any())
-            }
-            _ => Ok(py.None().into_bound(py)),
-        }
-    }
-
-    /// Stores a value. Returns whether `future` will be resolved, when the shared tier has it.
-    #[pyo3(signature = (name, value, ttl, tags, bridge = None, future = None))]
-    #[allow(clippy::too_many_arguments, reason = "the keyword arguments of Cache.set")]
-    fn set(
-        &self,
-        py: Python<'_>,
-        name: &str,
-        value: &Bound<'_, PyAny>,
-        ttl: &Bound<'_, PyAny>,
-        tags: Vec<String>,
-        bridge: Option<&Bridge>,
-        future: Option<Py<PyAny>>,
-    ) -> PyResult<bool> {
-        let Some(ttl) = convert::duration("ttl", ttl)? else {
-            let remedy = "nothing is stored for ever: write seconds, a timedelta, or text such as \"5m\"";
-            return Err(error::config(py, &ConfigError::new("ttl", "None", remedy)));
-        };
-        let is_bytes = value.is_instance_of::<PyBytes>()
-            || value.is_instance_of::<PyByteArray>()
-            || value.is_instance_of::<PyMemoryView>();
-        if !is_bytes {
-            let kind = value.get_type().name()?;
-            return Err(PyTypeError::new_err(format!(
-                "value={} cannot be stored: it is {kind}, and a value is bytes; write it as bytes first, as in json.dumps(...).encode()",
-                value.repr()?
-            )));
-        }
-        let body = PyBody::take(value)?;
-        let tags: Vec<String> = tags.iter().map(|tag| hotplate::tags::clip(tag).to_owned()).collect();
-        self.connection.start(py)?;
-        let key = Key::named(name.as_bytes());
-        change(self.cache.set_value(key, body, ttl, &tags, self.cache.now()), bridge, future)
-    }
-
-    /// Removes a value. Returns whether `future` will be resolved, when no process finds it any more.
-    #[pyo3(signature = (name, bridge = None, future = None))]
-    fn delete(
-        &self,
-        py: Python<'_>,
-        name: &str,
-        bridge: Option<&Bridge>,
-        future: Option<Py<PyAny>>,
-    ) -> PyResult<bool> {
-        self.connection.start(py)?;
-        let key = Key::named(name.as_bytes());
-        change(self.cache.delete_value(key, self.cache.now()), bridge, future)
     }
 
     /// The numbers of the shared tier, or `None` for a cache in memory.
@@ -309,23 +224,6 @@ impl CacheCore {
     }
 }
 
-/// Has `future` told when a change is known to the shared tier. Returns whether it will be.
-fn change(changing: Option<Changing>, bridge: Option<&Bridge>, future: Option<Py<PyAny>>) -> PyResult<bool> {
-    match (changing, bridge, future) {
-        (Some(changing), Some(bridge), Some(future)) => {
-            bridge.run(future, (), |(), changed| Done::Changed(changed), changing)?;
-            Ok(true)
-        }
-        (Some(changing), ..) => {
-            runtime::spawn(async move {
-                changing.await;
-            })?;
-            Ok(false)
-        }
-        (None, ..) => Ok(false),
-    }
-}
-
 fn by_reason<'py>(py: Python<'py>, counts: &[u64]) -> PyResult<Bound<'py, PyDict>> {
     let reasons = PyDict::new(py);
     for reason in Reason::ALL {
@@ -336,12 +234,10 @@ fn by_reason<'py>(py: Python<'py>, counts: &[u64]) -> PyResult<Bound<'py, PyDict
     Ok(reasons)
 }
 
-fn parse_key(py: Python<'_>, text: &str) -> PyResult<Key> {
-    match u128::from_str_radix(text, 16) {
-        Ok(key) if text.len() == 32 => Ok(Key::from_u128(key)),
-        _ => {
-            let remedy = "a cache key is 32 hexadecimal digits; to name a URL use paths=";
-            Err(error::config(py, &ConfigError::new("keys", text, remedy)))
-        }
-    }
+/// A value has a name. What could be the key of a response as it is printed is both.
+fn keys_named(names: &[String]) -> impl Iterator<Item = Key> + '_ {
+    names.iter().flat_map(|name| {
+        let printed = (name.len() == 32).then(|| u128::from_str_radix(name, 16).ok()).flatten();
+        [Some(Key::named(name.as_bytes())), printed.map(Key::from_u128)].into_iter().flatten()
+    })
 }

@@ -13,6 +13,18 @@ use pyo3::types::{PyBool, PyDelta, PyDeltaAccess, PyFloat, PyInt, PyString};
 
 use crate::error;
 
+/// The seconds of a duration, which there must be.
+#[pyfunction]
+pub(crate) fn seconds(setting: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    match duration(setting, value)? {
+        Some(duration) => Ok(duration.as_secs_f64()),
+        None => {
+            let remedy = "write seconds, a timedelta, or text such as \"5m\"";
+            Err(error::config(value.py(), &ConfigError::new(setting, "None", remedy)))
+        }
+    }
+}
+
 /// Seconds, a `timedelta` or text; `None` stays `None`. Zero and less are refused.
 pub(crate) fn duration(setting: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
     if value.is_none() {

@@ -18,6 +18,7 @@ mod messages;
 mod runtime;
 mod scope;
 mod step;
+mod values;
 
 use pyo3::prelude::*;
 
@@ -27,10 +28,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The engine of hotplate. Use the package `hotplate`; this module is its inside.
 #[pymodule(gil_used = false)]
 mod _core {
+    use super::*;
+
     #[pymodule_export]
     use crate::bridge::Bridge;
     #[pymodule_export]
     use crate::cache::{CacheCore, ManualClock};
+    #[pymodule_export]
+    use crate::convert::seconds;
     #[pymodule_export]
     use crate::exchange::{Exchange, PolicyCore};
     #[pymodule_export]
@@ -39,4 +44,12 @@ mod _core {
     use crate::runtime::{after_fork, before_fork};
     #[pymodule_export]
     use crate::step::Step;
+    #[pymodule_export]
+    use crate::values::{Mark, Stored, ValueCore, ValuePlan, ValueStep};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("MISSING", crate::values::missing(module.py())?)?;
+        module.add("PENDING", crate::values::pending(module.py())?)
+    }
 }

@@ -11,6 +11,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ use tokio::task::AbortHandle;
 
 /// How long a fork waits for the thread to have nothing to do.
 const MOST_WAIT: Duration = Duration::from_secs(1);
+
+/// How often a thread that waits looks whether it is interrupted.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// The runtime of this process.
 static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);
@@ -176,6 +180,33 @@ pub(crate) fn submit(task: impl Future<Output = ()> + Send + 'static) -> PyResul
 pub(crate) fn flush() -> PyResult<()> {
     runtime()?.inbox.tell();
     Ok(())
+}
+
+/// Runs a task and waits for it with this thread, which others may use the interpreter meanwhile.
+///
+/// For code that has no event loop. Tasks of the shared tier have deadlines of their own.
+pub(crate) fn wait<T: Send + 'static>(
+    py: Python<'_>,
+    task: impl Future<Output = T> + Send + 'static,
+) -> PyResult<T> {
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let receiver = Mutex::new(receiver);
+    submit(async move {
+        // Whoever waited may have been interrupted.
+        let _ = sender.send(task.await);
+    })?;
+    flush()?;
+    loop {
+        let received =
+            py.detach(|| receiver.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(GLANCE));
+        match received {
+            Ok(outcome) => return Ok(outcome),
+            Err(RecvTimeoutError::Timeout) => py.check_signals()?,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(PyRuntimeError::new_err("a task of the shared tier did not end"));
+            }
+        }
+    }
 }
 
 /// The runtime as the engine knows it.

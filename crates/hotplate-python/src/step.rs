@@ -154,8 +154,7 @@ impl Step {
 
     /// Has `resolve(future)` called on `event_loop` when the load ends. Returns `False` if it has ended already.
     fn subscribe(&self, event_loop: Py<PyAny>, resolve: Py<PyAny>, future: Py<PyAny>) -> bool {
-        let waker =
-            Waker::from(Arc::new(LoopWaker { event_loop, resolve, future, thread: thread::current().id() }));
+        let waker = LoopWaker::waker(event_loop, resolve, future);
         let mut ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner);
         match ticket.as_mut() {
             Some(ticket) => Pin::new(ticket).poll(&mut Context::from_waker(&waker)).is_pending(),
@@ -165,11 +164,18 @@ impl Step {
 }
 
 /// Wakes a coroutine of one event loop, from that loop's thread or any other.
-struct LoopWaker {
+pub(crate) struct LoopWaker {
     event_loop: Py<PyAny>,
     resolve: Py<PyAny>,
     future: Py<PyAny>,
     thread: ThreadId,
+}
+
+impl LoopWaker {
+    /// Has `resolve(future)` called on `event_loop`.
+    pub(crate) fn waker(event_loop: Py<PyAny>, resolve: Py<PyAny>, future: Py<PyAny>) -> Waker {
+        Waker::from(Arc::new(Self { event_loop, resolve, future, thread: thread::current().id() }))
+    }
 }
 
 impl Wake for LoopWaker {

@@ -18,6 +18,7 @@ use crate::log::{Log, Mode, Position, Record, Target};
 use crate::retry::Retries;
 use crate::share::{Appending, Share};
 use crate::tier::local::LocalTier;
+use crate::values::Tallies;
 
 /// After so many records, markers that nothing stored can answer to any more are dropped.
 const PRUNE_EVERY: u64 = 4096;
@@ -53,6 +54,7 @@ pub struct Cache<B: Body> {
     pub(crate) keeps_responses: bool,
     pub(crate) fills: Fills<Outcome<B>>,
     pub(crate) retries: Retries,
+    pub(crate) tallies: Tallies,
     pub(crate) counters: Counters,
     /// Held while an entry is compared with the one it replaces; never across anything that waits.
     pub(crate) publishing: Mutex<()>,
@@ -75,6 +77,7 @@ impl<B: Body> Cache<B> {
             keeps_responses: true,
             fills: Fills::new(),
             retries: Retries::default(),
+            tallies: Tallies::default(),
             counters: Counters::default(),
             publishing: Mutex::new(()),
             retention_millis: AtomicU64::new(0),

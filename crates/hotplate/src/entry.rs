@@ -205,6 +205,30 @@ impl<B: Body> Entry<B> {
         self.soft
     }
 
+    /// The same entry with another lifetime, which begins now.
+    pub(crate) fn living(mut self, ttl: std::time::Duration, now: Timestamp) -> Self {
+        self.meta.lifetime = ttl;
+        self.meta.initial_age = std::time::Duration::ZERO;
+        (self.meta.request_time, self.meta.response_time, self.meta.date) = (now, now, now);
+        self
+    }
+
+    /// The same entry over another body.
+    pub(crate) fn with_body<C>(&self, body: C) -> Entry<C> {
+        Entry {
+            meta: self.meta,
+            position: self.position,
+            epoch: self.epoch,
+            footprint: self.footprint.clone(),
+            verified: AtomicU64::new(self.verified.load(std::sync::atomic::Ordering::Relaxed)),
+            head: self.head.clone(),
+            fields_bytes: self.fields_bytes,
+            partitioned: self.partitioned,
+            soft: self.soft,
+            body,
+        }
+    }
+
     /// Up to which record of the log the entry is known to be usable; for [`crate::log::Log::standing_cached`].
     pub(crate) fn verified(&self) -> &AtomicU64 {
         &self.verified

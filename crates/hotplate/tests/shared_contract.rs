@@ -65,6 +65,8 @@ macro_rules! contract {
                 every_handle_sees_what_one_published,
                 keys_do_not_meet,
                 several_keys_are_fetched_in_their_order,
+                a_counter_counts_for_everybody_and_is_no_value,
+                a_counter_lives_from_its_first_addition_on,
                 fetch_gives_a_head_as_new_as_the_call,
                 an_older_value_does_not_replace_a_newer,
                 a_newer_value_replaces_an_older,

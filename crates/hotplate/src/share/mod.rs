@@ -287,6 +287,11 @@ impl Share {
         }));
     }
 
+    /// Counts a value that the driver could not decode.
+    pub(crate) fn count_undecodable(&self) {
+        self.counters.count_unreadable(None);
+    }
+
     /// Removes values that no lookup will find any more.
     pub fn discard(self: &Arc<Self>, keys: Vec<Key>) {
         if keys.is_empty() {

@@ -1,5 +1,7 @@
 //! Writing what was loaded.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -83,6 +85,24 @@ impl Share {
                 LeaseEnd::Failed
             }
         }
+    }
+
+    /// Adds to a counter; `None`: it could not be told.
+    pub(crate) fn tally(
+        self: Arc<Self>,
+        key: Key,
+        number: i64,
+        ttl: Duration,
+    ) -> Pin<Box<dyn Future<Output = Option<i64>> + Send + 'static>> {
+        Box::pin(async move {
+            match self.tier.tally(key, number, ttl).await {
+                Ok(count) => Some(count),
+                Err(fault) => {
+                    self.counters.count_fault(fault);
+                    None
+                }
+            }
+        })
     }
 
     async fn write<B: Body>(&self, storing: Storing<B>, ttl: Duration) -> Result<Published, Fault> {

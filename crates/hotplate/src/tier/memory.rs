@@ -30,6 +30,7 @@ use crate::log::{Mode, TargetId};
 pub struct Store {
     values: BTreeMap<Key, Value>,
     leases: BTreeMap<Key, (u64, Duration)>,
+    counters: BTreeMap<Key, (i64, Duration)>,
     /// `None`: there is no log.
     log: Option<StoredLog>,
     /// The last epoch that was ever given.
@@ -128,6 +129,15 @@ impl Store {
                 Leased::Granted
             }
         }
+    }
+
+    /// See [`SharedTier::tally`]; `None`: too great.
+    pub fn tally(&mut self, key: Key, number: i64, ttl: Duration, now: Duration) -> Option<i64> {
+        let (count, until) =
+            *self.counters.get(&key).filter(|(_, until)| *until > now).unwrap_or(&(0, now + ttl));
+        let count = count.checked_add(number)?;
+        self.counters.insert(key, (count, until));
+        Some(count)
     }
 
     /// See [`SharedTier::renew`].
@@ -399,6 +409,11 @@ impl SharedTier for MemoryTier {
 
     fn lease(&self, key: Key, token: Token, lasting: Duration, seen: Option<Bytes>) -> Answer<Leased> {
         self.call(move |state| state.store.lease(key, token, lasting, seen.as_ref(), state.now))
+    }
+
+    fn tally(&self, key: Key, number: i64, ttl: Duration) -> Answer<i64> {
+        let call = self.call(move |state| state.store.tally(key, number, ttl, state.now));
+        Box::pin(async move { call.await?.ok_or(Fault::Refused) })
     }
 
     fn renew(&self, key: Key, token: Token, lasting: Duration) -> Answer<bool> {

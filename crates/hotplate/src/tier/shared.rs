@@ -249,6 +249,12 @@ pub trait SharedTier: Send + Sync + 'static {
     /// Removes what is stored under a key, unless it began to load at this stamp or later.
     fn remove_older(&self, key: Key, than: Stamp) -> Answer<()>;
 
+    /// Adds to the counter of a key, which begins at 0 and lives for `ttl` from its first addition on. A counter is no
+    /// value: neither touches the other.
+    ///
+    /// **Returns** what it is then. [`Fault::Refused`] where the number would be too great.
+    fn tally(&self, key: Key, number: i64, ttl: Duration) -> Answer<i64>;
+
     /// Asks for the lease of a key. One caller at a time has it; whoever has it and asks again keeps it.
     ///
     /// # Arguments

@@ -10,6 +10,7 @@
 
 mod ask;
 mod load;
+mod tallies;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -30,6 +31,7 @@ use crate::tier::shared::{LeaseEnd, Stamp};
 
 pub use ask::{Landing, Plan, Round, Seek, Step};
 pub use load::Load;
+pub(crate) use tallies::Tallies;
 
 /// What a value is, in the server's memory and in the shared tier.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -89,6 +91,14 @@ pub enum Value<B: Body> {
     Absent,
 }
 
+/// An addition to a counter.
+pub enum Tally {
+    /// What it is now.
+    Count(i64),
+    /// A future of that; `None`: the shared tier cannot be told.
+    Pending(Pin<Box<dyn Future<Output = Option<i64>> + Send + 'static>>),
+}
+
 /// A change on its way to the other processes. Ends with whether the shared tier has it.
 pub type Changing = Pin<Box<dyn Future<Output = bool> + Send + 'static>>;
 
@@ -140,6 +150,13 @@ impl<B: Body> Cache<B> {
         self.keep_value(key, &Arc::new(found.with_body(own)));
     }
 
+    /// Counts a value of another process that could not be decoded.
+    pub fn count_undecodable(&self) {
+        if let Some(share) = &self.share {
+            share.count_undecodable();
+        }
+    }
+
     /// Stores a value, in place of any other.
     ///
     /// # Returns
@@ -185,6 +202,46 @@ impl<B: Body> Cache<B> {
             share.remove_older(key, Stamp { head, request_time: Timestamp::default() }).await;
             true
         }))
+    }
+
+    /// Has a value live for `ttl` from now on.
+    ///
+    /// # Returns
+    ///
+    /// Whether there is one, or a future of that.
+    pub fn touch_value(self: &Arc<Self>, key: Key, ttl: Duration, now: Timestamp) -> Result<bool, Changing> {
+        let Some(share) = self.share.as_ref().filter(|share| share.is_up()) else {
+            let _publishing = self.publishing();
+            let Some(Slot::Response(entry)) = self.local.get(&key) else { return Ok(false) };
+            let is_there = self.is_fresh_value(&entry, now);
+            if is_there {
+                self.keep_value(key, &Arc::new(entry.with_body(entry.body().share()).living(ttl, now)));
+            }
+            return Ok(is_there);
+        };
+        let (cache, share) = (Arc::clone(self), Arc::clone(share));
+        let stamp = share.stamp(now);
+        Err(Box::pin(async move {
+            let job = SeekJob::new(&share, key, place(key), None, Purpose::Read);
+            let (Sought::Found(sighting), Some(stamp)) = (job.run().await, stamp) else { return false };
+            if !sighting.entry.meta.is_fresh(now) {
+                return false;
+            }
+            let entry = Arc::new(sighting.entry.living(ttl, now));
+            let storing = Storing { key, kind: Kind::Value, entry, stamp, records: Vec::new() };
+            let end = share.store_now(storing).await;
+            // What is here has the time it had: the next lookup fetches it anew.
+            cache.local.remove(&key);
+            end == LeaseEnd::Stored
+        }))
+    }
+
+    /// Adds to the counter of a key, which begins at 0 and lives for `ttl` from its first addition on.
+    pub fn tally(&self, key: Key, number: i64, ttl: Duration, now: Timestamp) -> Tally {
+        match &self.share {
+            None => Tally::Count(self.tallies.add(key, number, ttl, now)),
+            Some(share) => Tally::Pending(Arc::clone(share).tally(key, number, ttl)),
+        }
     }
 
     fn is_fresh_value(&self, entry: &Entry<B>, now: Timestamp) -> bool {

@@ -50,6 +50,27 @@ pub(crate) async fn every_handle_sees_what_one_published<B: Bench>(bench: &B) {
     assert_eq!(stored(&other, key(1)).await, Some(publication.value));
 }
 
+pub(crate) async fn a_counter_counts_for_everybody_and_is_no_value<B: Bench>(bench: &B) {
+    let (one, other) = (bench.tier(), bench.tier());
+    store(&one, &publication(key(1), stamp(1, 1, 1), "v")).await;
+    assert_eq!(one.tally(key(1), 2, LONG).await, Ok(2));
+    assert_eq!(other.tally(key(1), -5, LONG).await, Ok(-3));
+    assert_eq!(other.tally(key(2), 1, LONG).await, Ok(1));
+    one.remove(key(1)).await.unwrap();
+    assert_eq!(one.tally(key(1), i64::MIN + 3, LONG).await, Ok(i64::MIN));
+    assert_eq!(one.tally(key(1), -1, LONG).await, Err(hotplate::tier::shared::Fault::Refused));
+    assert_eq!(one.tally(key(1), 0, LONG).await, Ok(i64::MIN));
+}
+
+pub(crate) async fn a_counter_lives_from_its_first_addition_on<B: Bench>(bench: &B) {
+    let tier = bench.tier();
+    assert_eq!(tier.tally(key(1), 1, SHORT).await, Ok(1));
+    bench.pass(SHORT / 3).await;
+    assert!(tier.tally(key(1), 1, LONG).await.is_ok());
+    bench.pass(SHORT).await;
+    assert_eq!(tier.tally(key(1), 1, LONG).await, Ok(1));
+}
+
 pub(crate) async fn several_keys_are_fetched_in_their_order<B: Bench>(bench: &B) {
     let tier = bench.tier();
     for number in [1, 3] {

@@ -167,6 +167,10 @@ impl SharedTier for Distant {
         self.far(self.tier.lease(key, token, lasting, seen))
     }
 
+    fn tally(&self, key: Key, number: i64, ttl: Duration) -> Answer<i64> {
+        self.far(self.tier.tally(key, number, ttl))
+    }
+
     fn renew(&self, key: Key, token: Token, lasting: Duration) -> Answer<bool> {
         self.far(self.tier.renew(key, token, lasting))
     }

@@ -25,7 +25,7 @@ use hotplate::share::{Share, ShareOptions, ShareStats, Sought};
 use hotplate::tier::memory::{Condition, MemoryTier};
 use hotplate::tier::sealed::SealerOptions;
 use hotplate::tier::shared::Head;
-use hotplate::values::Value;
+use hotplate::values::{Content, Form, Terms, Value};
 use hotplate_policy::time::Timestamp;
 
 use crate::answer::Answer;
@@ -617,7 +617,14 @@ impl World {
         let cache = Arc::clone(&self.processes[process].cache);
         let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
         let body = Bytes::copy_from_slice(text.as_bytes());
-        let setting = cache.set_value(key, body, Duration::from_secs(60), &tags, self.clock.now());
+        let terms = Terms {
+            ttl: Duration::from_secs(60),
+            stale_while_revalidate: Duration::ZERO,
+            stale_if_error: Duration::ZERO,
+            tags: &tags,
+            form: Form::Plain,
+        };
+        let setting = cache.set_value(key, Content { own: body, shared: None }, &terms, self.clock.now());
         self.op(process, setting)
     }
 

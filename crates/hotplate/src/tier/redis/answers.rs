@@ -55,6 +55,15 @@ pub(super) fn yes(value: Value) -> Result<bool, Fault> {
     number(value).map(|number| number == 1)
 }
 
+/// `tally.lua`.
+pub(super) fn count(value: Value) -> Result<i64, Fault> {
+    match value {
+        Value::Int(count) => Ok(count),
+        Value::Nil => Err(Fault::Refused),
+        _ => garbled(),
+    }
+}
+
 /// `MGET head value …`, of so many values.
 pub(super) fn fetched(value: Value, count: usize) -> Result<Vec<Fetched>, Fault> {
     let items = list(value)?;

@@ -321,6 +321,17 @@ impl SharedTier for RedisTier {
         })
     }
 
+    fn tally(&self, key: Key, number: i64, ttl: Duration) -> Answer<i64> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let mut link = inner.connected.commands().await?;
+            let (counter, number, ttl) = (inner.names.counter(key), number.to_string(), millis(ttl));
+            let arguments = [number.as_bytes(), ttl.as_bytes()];
+            let answer = inner.scripts.tally.run(&mut link, &[counter.as_bytes()], &arguments).await;
+            inner.answer(Kind::Write, answer, answers::count)
+        })
+    }
+
     fn lease(&self, key: Key, token: Token, lasting: Duration, seen: Option<Bytes>) -> Answer<Leased> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {

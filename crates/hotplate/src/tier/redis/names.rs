@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `PREFIX:{KEY}:v` | a value |
 //! | `PREFIX:{KEY}:l` | the lease of a key |
+//! | `PREFIX:{KEY}:c` | a counter |
 //! | `PREFIX:{log}:head`, `:state`, `:stream`, `:m0`, `:m1` | the log; see `lua/log.lua` |
 //! | `PREFIX:{log}:n:NONCE` | that a record was appended, for ten minutes |
 //! | `PREFIX:notices` | the channel of [`crate::tier::shared::Notice`]s |
@@ -37,6 +38,10 @@ impl Names {
 
     pub(super) fn lease(&self, key: Key) -> String {
         self.of_key(key, ":l")
+    }
+
+    pub(super) fn counter(&self, key: Key) -> String {
+        self.of_key(key, ":c")
     }
 
     /// As `{prefix}:{{{key}}}{part}`; made for every command.

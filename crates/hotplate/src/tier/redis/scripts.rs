@@ -26,6 +26,7 @@ pub(super) struct Scripts {
     pub(super) remove_seen: Script,
     pub(super) renew: Script,
     pub(super) release: Script,
+    pub(super) tally: Script,
 }
 
 impl Scripts {
@@ -43,6 +44,7 @@ impl Scripts {
             remove_seen: Script::new(stamp, include_str!("lua/remove_seen.lua")),
             renew: Script::new("", include_str!("lua/renew.lua")),
             release: Script::new("", include_str!("lua/release.lua")),
+            tally: Script::new("", include_str!("lua/tally.lua")),
         }
     }
 }

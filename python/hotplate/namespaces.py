@@ -1,0 +1,111 @@
+"""A part of a cache: names of its own, a lifetime of its own, and one call that invalidates all of it."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from hotplate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hotplate.cache import Cache
+    from hotplate.decorators import Cached
+    from hotplate.rules import Duration
+
+__all__ = ["Namespace"]
+
+
+class Namespace:
+    """Made by ``Cache.namespace``. Keys and tags begin with ``name:``; what is stored also has the tag ``name``.
+
+    ``ttl`` holds where a call gives none.
+    """
+
+    def __init__(self, cache: "Cache", name: str, ttl: "Duration | None") -> None:
+        if not name or any(letter in name for letter in "{}"):
+            raise ConfigError(f'name={name!r} is no name: write a text without braces, such as "products"')
+        self.name = name
+        self._cache = cache
+        self._ttl = ttl
+
+    def key(self, key: str) -> str:
+        """The name in the cache of a key of this part."""
+        return f"{self.name}:{key}"
+
+    def tags(self, tags: Iterable[str]) -> list[str]:
+        """The tags in the cache of what is stored here."""
+        if isinstance(tags, str):
+            raise ConfigError(f"tags={tags!r} is one text where several are meant: write tags=[{tags!r}]")
+        return [self.name, *(f"{self.name}:{tag}" for tag in tags)]
+
+    def _lifetime(self, ttl: "Duration | None") -> "Duration":
+        lifetime = self._ttl if ttl is None else ttl
+        if lifetime is None:
+            raise ConfigError(
+                f"the namespace {self.name!r} has no ttl: give one here, or in cache.namespace(..., ttl=...)"
+            )
+        return lifetime
+
+    async def get(self, key: str, default: Any = None, *, type: Any = None) -> Any:
+        """As ``Cache.get``."""
+        return await self._cache.get(self.key(key), default, type=type)
+
+    async def set(
+        self, key: str, value: Any, *, ttl: "Duration | None" = None, tags: Iterable[str] = (), type: Any = None
+    ) -> bool:
+        """As ``Cache.set``."""
+        return await self._cache.set(self.key(key), value, ttl=self._lifetime(ttl), tags=self.tags(tags), type=type)
+
+    async def delete(self, key: str) -> bool:
+        """As ``Cache.delete``."""
+        return await self._cache.delete(self.key(key))
+
+    async def get_or_set(
+        self,
+        key: str,
+        loader: Callable[[], Awaitable[Any] | Any],
+        *,
+        ttl: "Duration | None" = None,
+        tags: Iterable[str] = (),
+        type: Any = None,
+    ) -> Any:
+        """As ``Cache.get_or_set``."""
+        return await self._cache.get_or_set(
+            self.key(key), loader, ttl=self._lifetime(ttl), tags=self.tags(tags), type=type
+        )
+
+    async def get_many(self, keys: Iterable[str], default: Any = None, *, type: Any = None) -> dict[str, Any]:
+        """As ``Cache.get_many``."""
+        names = {self.key(key): key for key in keys}
+        found = await self._cache.get_many(names, default, type=type)
+        return {key: found[name] for name, key in names.items()}
+
+    async def set_many(
+        self, values: Mapping[str, Any], *, ttl: "Duration | None" = None, tags: Iterable[str] = (), type: Any = None
+    ) -> bool:
+        """As ``Cache.set_many``."""
+        named = {self.key(key): value for key, value in values.items()}
+        return await self._cache.set_many(named, ttl=self._lifetime(ttl), tags=self.tags(tags), type=type)
+
+    async def touch(self, key: str, *, ttl: "Duration | None" = None) -> bool:
+        """As ``Cache.touch``."""
+        return await self._cache.touch(self.key(key), ttl=self._lifetime(ttl))
+
+    async def incr(self, key: str, amount: int = 1, *, ttl: "Duration | None" = None) -> int | None:
+        """As ``Cache.incr``."""
+        return await self._cache.incr(self.key(key), amount, ttl=self._lifetime(ttl))
+
+    async def invalidate(self, *, tags: Iterable[str] = (), keys: Iterable[str] = (), soft: bool = False) -> int:
+        """Invalidates what is named; without names, everything of this part."""
+        keys, named = [self.key(key) for key in keys], self.tags(tags)[1:]
+        if not keys and not named:
+            named = [self.name]
+        return await self._cache.invalidate(tags=named, keys=keys, soft=soft)
+
+    def cached(
+        self, ttl: "Duration | None" = None, *, key: str | None = None, tags: Iterable[str] = (), **settings: Any
+    ) -> "Cached[Any]":
+        """As ``Cache.cached``; a template and a prefix begin with ``name:``."""
+        if key is not None:
+            settings["key"] = self.key(key)
+        elif "prefix" in settings:
+            settings["prefix"] = self.key(settings["prefix"])
+        return self._cache.cached(self._lifetime(ttl), tags=self.tags(tags), **settings)

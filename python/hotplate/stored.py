@@ -1,0 +1,103 @@
+"""Values that are set and read by hand: what they are in memory, and what codecs make of them.
+
+Not here: the results of functions (``functions``), and which bytes a codec writes (``codecs``).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from hotplate._core import Stored, ValuePlan, seconds
+from hotplate.codecs import Codec, codec_for, return_annotation
+from hotplate.codecs.annotations import MISSING as NO_ANNOTATION
+from hotplate.codecs.annotations import is_missing, is_plain
+from hotplate.errors import ConfigError, DecodeError
+from hotplate.functions import Results
+from hotplate.weights import weight
+
+if TYPE_CHECKING:
+    from hotplate.cache import Cache
+    from hotplate.rules import Duration
+
+__all__ = ["StoredValues", "as_tags"]
+
+Given = tuple[str, Any, int | None, bytes | None, Any, list[str]]
+
+
+class StoredValues:
+    """The codecs of one cache, and values on their way through them."""
+
+    def __init__(self, cache: "Cache", signing_key: str | bytes | None, *, encrypted: bool) -> None:
+        self._cache = cache
+        self._signing_key = signing_key
+        self._encrypted = encrypted
+        self._plain = codec_for(NO_ANNOTATION, signing_key=signing_key, encrypted=encrypted)
+        self._typed: dict[Any, Codec] = {}
+
+    def codec(self, value: Any, type: Any, codec: Any) -> Codec | None:
+        """For a value that is set by hand; ``None``: bytes, which need none."""
+        if codec is None and type is None:
+            if value.__class__ in (bytes, bytearray, memoryview) and self._signing_key is None:
+                return None
+            return self._plain if is_plain(value.__class__) else self._by_type(value.__class__)
+        if codec is None:
+            return self._by_type(type)
+        annotation = NO_ANNOTATION if type is None else type
+        return codec_for(annotation, codec, signing_key=self._signing_key, encrypted=self._encrypted)
+
+    def codec_of(self, function: Callable[..., Any], codec: str | Codec | None) -> Codec:
+        """For what a function returns."""
+        name = f"{function.__module__}.{getattr(function, '__qualname__', '')}"
+        kind = "auto" if codec is None else codec
+        signed = {"signing_key": self._signing_key, "encrypted": self._encrypted, "name": name}
+        return codec_for(return_annotation(function), kind, **signed)  # type: ignore[arg-type]
+
+    def _by_type(self, annotation: Any) -> Codec:
+        if is_missing(annotation) or is_plain(annotation):
+            return self._plain
+        try:
+            known = self._typed.get(annotation)
+        except TypeError:  # an annotation that cannot be hashed
+            return codec_for(annotation, signing_key=self._signing_key, encrypted=self._encrypted)
+        if known is None:
+            known = codec_for(annotation, signing_key=self._signing_key, encrypted=self._encrypted)
+            self._typed[annotation] = known
+        return known
+
+    def given(self, key: str, value: Any, ttl: "Duration", tags: Iterable[str], codec: Codec | None) -> Given:
+        """What the engine takes."""
+        if isinstance(tags, str):
+            raise ConfigError(f"tags={tags!r} is one text where several are meant: write tags=[{tags!r}]")
+        if codec is None:
+            return key, value, None, None, ttl, list(tags)
+        coded = codec.encode(value) if self._cache.is_shared else None
+        return key, value, weight(value), coded, ttl, list(tags)
+
+    def decoded(self, stored: Stored, type: Any, default: Any) -> Any:
+        """The value of what another process wrote."""
+        try:
+            value = (self._plain if type is None else self._by_type(type)).decode(stored.data)
+        except DecodeError:
+            stored.reject()
+            return default
+        stored.keep(value, weight(value))
+        return value
+
+    def results(self, ttl: "Duration", type: Any, codec: Any, loader: Callable[..., Any]) -> Results:
+        """For a value that is loaded where it is not stored."""
+        seconds("ttl", ttl)
+
+        def made() -> Codec:
+            if type is None and codec is None:
+                annotation = return_annotation(loader)
+                return self._by_type(annotation)
+            return self.codec(None, type, codec) or self._plain
+
+        return Results(self._cache, ValuePlan(), made, ttl)
+
+
+def as_tags(tags: Iterable[str]) -> Callable[[Any], list[str]]:
+    """The same tags for whatever is stored."""
+    if isinstance(tags, str):
+        raise ConfigError(f"tags={tags!r} is one text where several are meant: write tags=[{tags!r}]")
+    named = list(tags)
+    return lambda result: named
