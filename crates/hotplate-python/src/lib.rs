@@ -15,6 +15,7 @@ mod error;
 mod exchange;
 mod http;
 mod messages;
+mod objects;
 mod runtime;
 mod scope;
 mod step;
@@ -33,7 +34,16 @@ mod _core {
     #[pymodule_export]
     use crate::http::HttpCache;
     #[pymodule_export]
+    use crate::objects::{Claim, LocalCache, Memo};
+    #[pymodule_export]
     use crate::runtime::{after_fork, before_fork};
     #[pymodule_export]
     use crate::step::Step;
+
+    use pyo3::prelude::PyModuleMethods;
+
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        module.add("MISSING", crate::objects::missing(module.py())?)
+    }
 }
