@@ -498,6 +498,21 @@ def test_a_cache_shows_what_it_may_hold() -> None:
     assert alias.__origin__ is LocalCache
 
 
+def test_a_cache_whose_load_never_ended_is_collected() -> None:
+    loop = asyncio.new_event_loop()
+    cache: Cache = LocalCache()
+    task = loop.create_task(cache.aget_or_set("key", asyncio.Event().wait))
+    for _ in range(3):
+        loop.run_until_complete(asyncio.sleep(0))
+    for left in asyncio.all_tasks(loop):
+        left._log_destroy_pending = False  # type: ignore[attr-defined]
+    loop.close()
+    gone = weakref.ref(cache)
+    del cache, task, left, loop
+    gc.collect()
+    assert gone() is None
+
+
 # --- Threads ---------------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hotplate::objects::Permit;
 use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::sync::PyOnceLock;
 
 use super::cache::LocalCache;
@@ -121,6 +122,16 @@ impl Claim {
     /// The other load gave the value.
     fn joined(&self) {
         self.owner.store().was_a_hit();
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match &self.owner {
+            Owner::Cache(cache) => visit.call(cache)?,
+            Owner::Memo(memo) => visit.call(memo)?,
+        }
+        visit.call(&self.key)?;
+        visit.call(&self.value)?;
+        visit.call(&self.other)
     }
 }
 

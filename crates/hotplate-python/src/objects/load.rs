@@ -6,6 +6,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
 
 /// How long a thread waits before it looks whether it was interrupted.
 const INTERRUPTIBLE: Duration = Duration::from_millis(100);
@@ -37,6 +38,14 @@ impl Load {
 
     pub(super) fn by_task(key: &Bound<'_, PyAny>, task: &Bound<'_, PyAny>) -> Self {
         Self { key: key.clone().unbind(), by: By::Task(task.clone().unbind()) }
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.key)?;
+        match &self.by {
+            By::Thread(_) => Ok(()),
+            By::Task(task) => visit.call(task),
+        }
     }
 
     /// Its key: another one may have the same index.

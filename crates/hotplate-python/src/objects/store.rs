@@ -332,7 +332,7 @@ impl Store {
                 visit.call(key)?;
                 visit.call(value)
             },
-            |_| Ok(()),
+            |load| load.traverse(visit),
         )
     }
 }
