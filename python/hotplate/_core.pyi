@@ -198,10 +198,10 @@ class LocalCache(Generic[_K, _V]):
     after its ``ttl``. Safe to use from any number of threads and tasks. Two keys of one hash replace each other.
 
     ``maxsize``: how many entries there may be; ``None`` with ``max_bytes`` only. ``ttl``: how long an entry lives
-    unless it says otherwise, in seconds, as a timedelta, or text such as ``"5m"``; ``None`` for as long as there is
-    room. ``max_bytes``: what all values may take together, by ``weigh(value)``, which gives a value's bytes; a value
-    that takes more than 97 % of that is not stored. ``clock``: a ``hotplate.testing.ManualClock`` for tests. A setting
-    that cannot be meant raises ``ConfigError``.
+    unless it says otherwise, in seconds, as a timedelta, or text such as ``"5m"``, to within a few milliseconds;
+    ``None`` for as long as there is room. ``max_bytes``: what all values may take together, by ``weigh(value)``, which
+    gives a value's bytes; a value that takes more than 97 % of that is not stored. ``clock``: a
+    ``hotplate.testing.ManualClock`` for tests. A setting that cannot be meant raises ``ConfigError``.
     """
 
     def __new__(
