@@ -139,6 +139,7 @@ def memoize(
     With parentheses or without, for functions and methods; ``@classmethod`` and ``@staticmethod`` stand above it. Of
     several threads, or tasks of one event loop, that ask for one result, one runs the function and the others wait. An
     exception reaches each of them and is not kept. A task that is cancelled cuts nobody else short.
+    Type checkers know functions and methods; below ``@classmethod`` and ``@staticmethod`` they are at a loss.
 
     Arguments are hashable. Those given by name are put where they would stand by position, so ``f(1, b=2)`` and
     ``f(1, 2)`` share a result; ``f(1)`` and ``f(1, 2)`` do not, even if 2 is the default. As with ``lru_cache``, equal
