@@ -16,12 +16,14 @@ PUBLIC = [
     "CacheMiddleware",
     "ConfigError",
     "HotplateError",
+    "LocalCache",
     "Query",
     "RequestHead",
     "Rule",
     "Stats",
     "by_cookie",
     "by_field",
+    "memoize",
 ]
 MODULES = sorted(module.name for module in pkgutil.iter_modules(hotplate.__path__) if module.name != "_core")
 
@@ -41,6 +43,7 @@ def test_nothing_else_is_reachable_from_the_package_but_its_modules() -> None:
         ("hotplate.testing", ["ManualClock", "MemoryCache", "assert_cache_status", "cache_status"]),
         ("hotplate.errors", ["ConfigError", "DecodeError", "EncodeError", "HotplateError", "UnkeyableError"]),
         ("hotplate.keys", ["key_function", "names_text", "text_function"]),
+        ("hotplate.objects", ["CacheInfo", "LocalCache", "LocalCacheInfo", "Memoized", "memoize"]),
         ("hotplate.fastapi", ["CacheDep", "Policy", "current_cache"]),
         ("hotplate.rules", ["Duration", "Partition", "Query", "Rule", "by_cookie", "by_field"]),
     ],
@@ -60,7 +63,7 @@ def test_every_public_name_is_documented(name: str) -> None:
     assert inspect.getdoc(getattr(hotplate, name))
 
 
-@pytest.mark.parametrize("name", ["Cache", "CacheMiddleware", "RequestHead", "Stats"])
+@pytest.mark.parametrize("name", ["Cache", "CacheMiddleware", "LocalCache", "RequestHead", "Stats"])
 def test_every_public_method_is_documented(name: str) -> None:
     members = vars(getattr(hotplate, name)).items()
     bare = [member for member, value in members if not member.startswith("_") and callable(value) and not value.__doc__]

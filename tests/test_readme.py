@@ -123,6 +123,14 @@ async def test_the_routes_of_the_tour_are_cached_and_invalidated_as_told(readme:
     assert runs == ["products", "product 1"] * 2
 
 
+@pytest.mark.asyncio
+async def test_the_object_caches_of_the_tour_answer(readme: dict[str, Any]) -> None:
+    assert [await readme["exchange_rate"]("EUR") for _ in range(2)] == [1.07, 1.07]
+    assert readme["exchange_rate"].cache_info()[:2] == (1, 1)
+    assert readme["thumbnails"]["wok.png"] == readme["small"] == b"..."
+    assert readme["sessions"].get("abc") == {"user": "ann"}
+
+
 def names_in_table(title: str) -> set[str]:
     """What the first column of the table names whose head is ``title``."""
     table = TEXT[TEXT.index(f"| `{title}` | default") :].partition("\n\n")[0]

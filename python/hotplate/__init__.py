@@ -9,6 +9,7 @@ from hotplate.cache import Cache, Stats
 from hotplate.errors import ConfigError, HotplateError
 from hotplate.headers import RequestHead
 from hotplate.middleware import CacheMiddleware
+from hotplate.objects import LocalCache, memoize
 from hotplate.rules import Query, Rule, by_cookie, by_field
 
 __all__ = [
@@ -16,10 +17,12 @@ __all__ = [
     "CacheMiddleware",
     "ConfigError",
     "HotplateError",
+    "LocalCache",
     "Query",
     "RequestHead",
     "Rule",
     "Stats",
     "by_cookie",
     "by_field",
+    "memoize",
 ]

@@ -1,12 +1,13 @@
 """The engine of hotplate. Use the package ``hotplate``; this module is its inside."""
 
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, final
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar, final, overload
 
 from hotplate.asgi import Message, Scope
 from hotplate.cache import Cache
 from hotplate.headers import RequestHead
+from hotplate.objects import CacheInfo, LocalCacheInfo
 from hotplate.rules import Duration, Partition, Rule
 
 __all__ = [
@@ -14,10 +15,12 @@ __all__ = [
     "PENDING",
     "Bridge",
     "CacheCore",
+    "Claim",
     "Exchange",
     "HttpCache",
+    "LocalCache",
     "ManualClock",
-    "Mark",
+    "Memo",
     "PolicyCore",
     "Step",
     "Stored",
@@ -171,16 +174,169 @@ class HttpCache:
         self, scope: Scope, body: bytes | None = None, previous: Step | None = None
     ) -> tuple[Message, Message] | Step: ...
 
+PENDING: Final[object]
+MISSING: Final[object]
+"""What stands where there is no value: ``None`` is one."""
+
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
+_V_co = TypeVar("_V_co", covariant=True)
+_D = TypeVar("_D")
+
+class _Keyed(Protocol[_K, _V_co]):
+    def keys(self) -> Iterable[_K]: ...
+    def __getitem__(self, key: _K, /) -> _V_co: ...
+
 @final
-class Mark:
-    """What stands for a value where there is none, or none yet."""
+class LocalCache(Generic[_K, _V]):
+    """Objects in this process under hashable keys: at most so many, and each for so long.
 
-    Missing: Mark
-    Pending: Mark
-    def __int__(self) -> int: ...
+    Used like a ``dict`` that forgets: what is asked for least goes first when room is needed, and nothing is found
+    after its ``ttl``. Safe to use from any number of threads and tasks. Two keys of one hash replace each other.
 
-MISSING: Mark
-PENDING: Mark
+    ``maxsize``: how many entries there may be; ``None`` with ``max_bytes`` only. ``ttl``: how long an entry lives
+    unless it says otherwise, in seconds, as a timedelta, or text such as ``"5m"``, to within a few milliseconds;
+    ``None`` for as long as there is room. ``max_bytes``: what all values may take together, by ``weigh(value)``, which
+    gives a value's bytes; a value that takes more than 97 % of that is not stored. ``clock``: a
+    ``hotplate.testing.ManualClock`` for tests. A setting that cannot be meant raises ``ConfigError``.
+    """
+
+    def __new__(
+        cls,
+        maxsize: int | None = 1024,
+        *,
+        ttl: Duration | None = None,
+        max_bytes: int | str | None = None,
+        weigh: Callable[[_V], int] | None = None,
+        clock: ManualClock | None = None,
+    ) -> LocalCache[_K, _V]: ...
+    def __class_getitem__(cls, key: Any) -> Any: ...
+    def __getitem__(self, key: _K, /) -> _V: ...
+    def __setitem__(self, key: _K, value: _V, /) -> None: ...
+    def __delitem__(self, key: _K, /) -> None: ...
+    def __contains__(self, key: object, /) -> bool:
+        """Whether there is a value. Not a use of it, and not counted."""
+
+    def __len__(self) -> int:
+        """How many values there are; walks over all of them if any has an end."""
+
+    def __iter__(self) -> Iterator[_K]: ...
+    @overload
+    def get(self, key: _K, /, default: None = None) -> _V | None:
+        """The value under ``key``, or ``default``."""
+
+    @overload
+    def get(self, key: _K, /, default: _V) -> _V: ...
+    @overload
+    def get(self, key: _K, /, default: _D) -> _V | _D: ...
+    def set(self, key: _K, value: _V, /, ttl: Duration | None = None) -> None:
+        """Stores a value; ``ttl`` instead of the cache's."""
+
+    @overload
+    def setdefault(self: LocalCache[_K, _D | None], key: _K, default: None = None, /) -> _D | None:
+        """The value under ``key``, or, if there is none, ``default``, which is stored."""
+
+    @overload
+    def setdefault(self, key: _K, default: _V, /) -> _V: ...
+    @overload
+    def pop(self, key: _K, /) -> _V:
+        """Takes the value under ``key`` out. Without one: ``default``, or ``KeyError`` if none was given."""
+
+    @overload
+    def pop(self, key: _K, default: _V, /) -> _V: ...
+    @overload
+    def pop(self, key: _K, default: _D, /) -> _V | _D: ...
+    def clear(self) -> None:
+        """Takes everything out. What is being loaded is not stored any more. The numbers of ``info`` go on."""
+
+    @overload
+    def update(self, other: _Keyed[_K, _V], /) -> None:
+        """Stores what ``other``, a mapping or pairs, and the keyword arguments have."""
+
+    @overload
+    def update(self, other: Iterable[tuple[_K, _V]], /) -> None: ...
+    @overload
+    def update(
+        self: LocalCache[str, _V], other: _Keyed[str, _V] | Iterable[tuple[str, _V]] | None = None, /, **more: _V
+    ) -> None: ...
+    def keys(self) -> list[_K]:
+        """The keys as they are now, in no order that means anything."""
+
+    def values(self) -> list[_V]:
+        """The values as they are now."""
+
+    def items(self) -> list[tuple[_K, _V]]:
+        """The pairs of key and value as they are now."""
+
+    def get_or_set(self, key: _K, loader: Callable[[], _V], /, ttl: Duration | None = None) -> _V:
+        """The value under ``key``, or what ``loader()`` gives, which is stored.
+
+        Of several threads that ask for one key, one runs its loader and the others wait. What it raises, each of them
+        raises, and nothing is stored. What is set, deleted or cleared meanwhile is not overwritten by it.
+        """
+
+    async def aget_or_set(self, key: _K, loader: Callable[[], Awaitable[_V]], /, ttl: Duration | None = None) -> _V:
+        """As ``get_or_set``, with a loader that is awaited: one load for each key among the tasks of an event loop.
+
+        The load is a task of its own: whoever is cancelled, the others still get its value.
+        """
+
+    def _claim(self, key: _K, load: object, ttl: Duration | None, /) -> Claim: ...
+    def info(self) -> LocalCacheInfo:
+        """The numbers since the cache was made: hits, misses, evictions; and now: size, bytes."""
+
+    def __reduce__(self) -> NoReturn: ...
+
+@final
+class Memo:
+    """A function, and its results by its arguments."""
+
+    def __new__(
+        cls,
+        function: Callable[..., Any],
+        positional: Sequence[tuple[str | None, tuple[Any, ...]]],
+        /,
+        *,
+        maxsize: int | None,
+        ttl: Duration | None,
+        weigh: Callable[[Any], int] | None,
+        max_bytes: int | str | None,
+        typed: bool,
+        key: Callable[..., Hashable] | None,
+        clock: ManualClock | None,
+    ) -> Memo: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def __get__(self, instance: object, owner: type | None = None, /) -> Any: ...
+    def find(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None, /) -> Any: ...
+    def find_one(self, only: object, /) -> Any: ...
+    def claim(self, args: tuple[Any, ...], kwargs: dict[str, Any], load: object, /) -> Claim: ...
+    def cache_info(self) -> CacheInfo: ...
+    def cache_clear(self) -> None: ...
+    def cache_discard(self, *args: Any, **kwargs: Any) -> bool: ...
+    def cache_parameters(self) -> dict[str, Any]: ...
+    def __reduce__(self) -> str: ...
+    def __copy__(self) -> Memo: ...
+    def __deepcopy__(self, _memo: object, /) -> Memo: ...
+
+@final
+class Claim:
+    """A place in the one load of a key.
+
+    ``leads``: the load that was given is the one; run it, then ``store`` or ``release``. ``value``: what a load gave
+    meanwhile, or ``MISSING``. ``other``: the load that is under way, to be awaited, or ``None``. Without any of these,
+    run alone and ``store``.
+    """
+
+    @property
+    def leads(self) -> bool: ...
+    @property
+    def value(self) -> Any: ...
+    @property
+    def other(self) -> object | None: ...
+    def store(self, value: object, /) -> None: ...
+    def release(self) -> None: ...
+    def outdate(self) -> None: ...
+    def joined(self) -> None: ...
 
 @final
 class Stored:

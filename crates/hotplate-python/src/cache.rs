@@ -24,6 +24,13 @@ use crate::{body, convert, error, runtime};
 #[pyclass(frozen, module = "hotplate._core")]
 pub(crate) struct ManualClock(Arc<EngineManualClock>);
 
+impl ManualClock {
+    /// The clock itself.
+    pub(crate) fn engine(&self) -> Arc<EngineManualClock> {
+        Arc::clone(&self.0)
+    }
+}
+
 #[pymethods]
 impl ManualClock {
     #[new]

@@ -14,7 +14,9 @@ mod convert;
 mod error;
 mod exchange;
 mod http;
+mod marks;
 mod messages;
+mod objects;
 mod runtime;
 mod scope;
 mod step;
@@ -41,15 +43,17 @@ mod _core {
     #[pymodule_export]
     use crate::http::HttpCache;
     #[pymodule_export]
+    use crate::objects::{Claim, LocalCache, Memo};
+    #[pymodule_export]
     use crate::runtime::{after_fork, before_fork};
     #[pymodule_export]
     use crate::step::Step;
     #[pymodule_export]
-    use crate::values::{Mark, Stored, ValueCore, ValuePlan, ValueStep};
+    use crate::values::{Stored, ValueCore, ValuePlan, ValueStep};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("MISSING", crate::values::missing(module.py())?)?;
-        module.add("PENDING", crate::values::pending(module.py())?)
+        module.add("MISSING", crate::marks::missing(module.py())?)?;
+        module.add("PENDING", crate::marks::pending(module.py())?)
     }
 }

@@ -26,44 +26,21 @@ use crate::bridge::{Asker, Bridge, Done};
 use crate::cache::CacheCore;
 use crate::connection::Connection;
 use crate::step::LoopWaker;
-use crate::{convert, error, runtime};
+use crate::{convert, error, marks, runtime};
 
 /// How often a thread that waits looks whether it is interrupted.
 const GLANCE: Duration = Duration::from_millis(100);
 
 type Core = Arc<Cache<PyBody>>;
 
-/// What stands for a value where there is none, or none yet: told apart from everything a function can return.
-#[pyclass(frozen, eq, eq_int, module = "hotplate._core")]
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Mark {
-    /// There is no value.
-    Missing,
-    /// The future that was given is going to be resolved.
-    Pending,
+/// `MISSING`, to be returned.
+fn missing(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    marks::missing(py).cloned()
 }
 
-impl Mark {
-    fn object(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        use pyo3::sync::PyOnceLock;
-        static MISSING: PyOnceLock<Py<Mark>> = PyOnceLock::new();
-        static PENDING: PyOnceLock<Py<Mark>> = PyOnceLock::new();
-        let cell = match self {
-            Self::Missing => &MISSING,
-            Self::Pending => &PENDING,
-        };
-        Ok(cell.get_or_try_init(py, || Py::new(py, self))?.bind(py).clone().into_any())
-    }
-}
-
-/// `MISSING`, for the module.
-pub(crate) fn missing(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    Mark::Missing.object(py)
-}
-
-/// `PENDING`, for the module.
-pub(crate) fn pending(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    Mark::Pending.object(py)
+/// `PENDING`, to be returned.
+fn pending(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    marks::pending(py).cloned()
 }
 
 /// A value that is being looked for.

@@ -4,6 +4,7 @@
 //!   [`exchange::HttpCache::lookup`].
 //! * [`key`], [`entry`], [`tier`]: which requests share a response, what is stored of it, and where.
 //! * [`fill`]: one load per key. [`log`]: what is no longer true, and since when.
+//! * [`objects`]: objects of the program under their hashes, for caches that never leave the process.
 //! * [`config`], [`rules`], [`pattern`], [`tags`], [`duration`]: what a developer says.
 //!
 //! What the RFCs say is in `hotplate-policy`; this crate remembers and applies.
@@ -56,6 +57,7 @@ pub mod exchange;
 pub mod fill;
 pub mod key;
 pub mod log;
+pub mod objects;
 pub mod pattern;
 mod retry;
 pub mod rules;
