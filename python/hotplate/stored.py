@@ -46,10 +46,9 @@ class StoredValues:
 
     def codec_of(self, function: Callable[..., Any], codec: str | Codec | None) -> Codec:
         """For what a function returns."""
-        name = f"{function.__module__}.{getattr(function, '__qualname__', '')}"
         kind = "auto" if codec is None else codec
-        signed = {"signing_key": self._signing_key, "encrypted": self._encrypted, "name": name}
-        return codec_for(return_annotation(function), kind, **signed)  # type: ignore[arg-type]
+        annotation = return_annotation(function)
+        return codec_for(annotation, kind, signing_key=self._signing_key, encrypted=self._encrypted)
 
     def _by_type(self, annotation: Any) -> Codec:
         if is_missing(annotation) or is_plain(annotation):

@@ -18,6 +18,7 @@ use hotplate::values::{
     Changing, Content, Form, Landing, Load, Plan, Round, Seek, Step, Tally, Terms, Value,
 };
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -422,7 +423,7 @@ impl ValueStep {
                 count(&plan.get().loads);
                 ("load", State::Load(load))
             }
-            Step::Raised(error) => ("raised", State::Raised(raised(py, &error))),
+            Step::Raised(error) => ("raised", State::Raised(raised(py, &error)?)),
             Step::Nothing => ("nothing", State::Done),
         };
         let cache = Arc::clone(cache);
@@ -469,11 +470,18 @@ fn used() -> PyErr {
     PyRuntimeError::new_err("this step is over")
 }
 
-fn raised(py: Python<'_>, error: &Arc<dyn std::any::Any + Send + Sync>) -> PyErr {
-    match error.downcast_ref::<Py<PyAny>>() {
-        Some(error) => PyErr::from_value(error.bind(py).clone()),
-        None => PyRuntimeError::new_err("the load failed"),
-    }
+/// What a function raised, with the traceback it had then: whoever raises it again adds to the one it has.
+struct Raised {
+    error: Py<PyAny>,
+    traceback: Py<PyAny>,
+}
+
+fn raised(py: Python<'_>, error: &Arc<dyn std::any::Any + Send + Sync>) -> PyResult<PyErr> {
+    let Some(raised) = error.downcast_ref::<Raised>() else {
+        return Ok(PyRuntimeError::new_err("the load failed"));
+    };
+    let error = raised.error.bind(py).call_method1(intern!(py, "with_traceback"), (&raised.traceback,))?;
+    Ok(PyErr::from_value(error))
 }
 
 #[pymethods]
@@ -629,7 +637,9 @@ impl ValueStep {
     fn fail<'py>(&self, error: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = error.py();
         self.plan.get().errors.fetch_add(1, Ordering::Relaxed);
-        match self.take_load()?.fail(Arc::new(error.unbind()), self.cache.now()) {
+        let traceback = error.getattr(intern!(py, "__traceback__"))?.unbind();
+        let raised = Raised { error: error.unbind(), traceback };
+        match self.take_load()?.fail(Arc::new(raised), self.cache.now()) {
             Some(stale) => self.object(py, &stale),
             None => missing(py),
         }

@@ -100,11 +100,11 @@ impl<B: Body> Load<B> {
     pub fn fail(mut self, error: Arc<dyn Any + Send + Sync>, now: Timestamp) -> Option<Arc<Entry<B>>> {
         self.cache.counters.count_load_error();
         let stale = self.stale(now).cloned();
-        if stale.is_some() {
+        if stale.is_some() || self.turn.is_refresh {
             self.cache.retries.note(self.turn.key, now, RETRY_AFTER);
-            if !self.turn.is_refresh {
-                self.cache.counters.count_rescued();
-            }
+        }
+        if stale.is_some() && !self.turn.is_refresh {
+            self.cache.counters.count_rescued();
         }
         if let Some(permit) = self.turn.permit.take() {
             permit.finish(End::Failed(Outcome::Raised(error, stale.clone())));
