@@ -6,7 +6,7 @@ app.add_middleware(CacheMiddleware, ttl=30)
 """
 
 from hotplate.cache import Cache, Stats
-from hotplate.errors import ConfigError, HotplateError
+from hotplate.errors import ConfigError, EncodeError, HotplateError, UnkeyableError
 from hotplate.headers import RequestHead
 from hotplate.middleware import CacheMiddleware
 from hotplate.objects import LocalCache, memoize
@@ -16,12 +16,14 @@ __all__ = [
     "Cache",
     "CacheMiddleware",
     "ConfigError",
+    "EncodeError",
     "HotplateError",
     "LocalCache",
     "Query",
     "RequestHead",
     "Rule",
     "Stats",
+    "UnkeyableError",
     "by_cookie",
     "by_field",
     "memoize",
