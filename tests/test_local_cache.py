@@ -824,3 +824,13 @@ def test_a_load_whose_event_loop_was_closed_holds_nobody_up() -> None:
     assert cache["key"] == "value"
     for left in (task, *asyncio.all_tasks(loop)):
         left._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+def test_size_and_lifetime_may_be_given_by_position_as_to_a_ttl_cache_of_cachetools() -> None:
+    clock = ManualClock()
+    cache: LocalCache[str, int] = LocalCache(2, 300, clock=clock)
+    cache["a"] = 1
+    clock.advance(299)
+    assert cache["a"] == 1
+    clock.advance(2)
+    assert "a" not in cache

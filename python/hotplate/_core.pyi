@@ -204,8 +204,8 @@ class LocalCache(Generic[_K, _V]):
     def __new__(
         cls,
         maxsize: int | None = 1024,
-        *,
         ttl: Duration | None = None,
+        *,
         max_bytes: int | str | None = None,
         weigh: Callable[[_V], int] | None = None,
         clock: ManualClock | None = None,

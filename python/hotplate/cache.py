@@ -34,12 +34,12 @@ DRAIN_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Numbers since the cache was made. Each request is counted once, under what it got."""
+    """Numbers since the cache was made: requests, lookups of values, calls of cached functions, each counted once."""
 
     hits: int
-    """Answered from a fresh stored response, waiters of one load included."""
+    """Answered from a fresh stored response or value, waiters of one load included."""
     misses: int
-    """Forwarded, with the aim of storing the answer."""
+    """Forwarded with the aim of storing the answer; functions that ran; lookups that found nothing."""
     stale: int
     """Answered from a stale stored response: while refreshing, or because the load failed."""
     validated: int

@@ -29,8 +29,8 @@ pub(crate) struct LocalCache {
 #[pymethods]
 impl LocalCache {
     #[new]
-    #[pyo3(signature = (maxsize = Maxsize::Default, *, ttl = None, max_bytes = None, weigh = None, clock = None),
-        text_signature = "(maxsize=1024, *, ttl=None, max_bytes=None, weigh=None, clock=None)")]
+    #[pyo3(signature = (maxsize = Maxsize::Default, ttl = None, *, max_bytes = None, weigh = None, clock = None),
+        text_signature = "(maxsize=1024, ttl=None, *, max_bytes=None, weigh=None, clock=None)")]
     fn new(
         py: Python<'_>,
         maxsize: Maxsize<'_>,
