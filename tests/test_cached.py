@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from hotplate import Cache
+from hotplate import Cache, ConfigError
 
 pytestmark = pytest.mark.asyncio
 
@@ -37,3 +37,17 @@ async def test_an_exception_is_everybodys_and_is_not_stored() -> None:
     assert [str(end) for end in ends] == ["1"] * 10
     with pytest.raises(LookupError, match="2"):
         await fail()
+
+
+@pytest.mark.parametrize("url", ["memory://", "redis://127.0.0.1:1/0"])
+@pytest.mark.parametrize("decorator", ["cached", "write_through"])
+async def test_a_codec_that_does_not_exist_is_refused_where_it_is_written(url: str, decorator: str) -> None:
+    with pytest.raises(ConfigError, match="'yaml' is none of 'auto'"):
+        getattr(Cache(url), decorator)("1m", key="name", codec="yaml")
+
+
+@pytest.mark.parametrize("decorator", ["cached", "write_through"])
+async def test_pickle_without_a_key_is_refused_where_it_is_written(decorator: str) -> None:
+    with pytest.raises(ConfigError, match="signing_key"):
+        getattr(Cache("redis://127.0.0.1:1/0"), decorator)("1m", key="name", codec="pickle")
+    getattr(Cache(), decorator)("1m", key="name", codec="pickle")  # in memory nothing is pickled

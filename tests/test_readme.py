@@ -1,7 +1,8 @@
-"""README.md is true: its Python runs, in its order, and does what the text beside it says."""
+"""README.md and docs/values.md are true: their Python runs, in its order, and does what the text beside it says."""
 
 import ast
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,16 +16,50 @@ from tests.driver import call
 from tests.servers import ROOT
 
 TEXT = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+GUIDE = (ROOT / "docs" / "values.md").read_text("utf-8")
+
+
+def blocks_of(text: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+BLOCKS, GUIDE_BLOCKS = blocks_of(TEXT), blocks_of(GUIDE)
 
 
 class Product(BaseModel):
     name: str
 
 
+class Filters(BaseModel):
+    category: str | None = None
+
+
+class Settings(BaseModel):
+    language: str = "en"
+
+
 class Store:
+    def __init__(self) -> None:
+        self.product = Product(name="Wok")
+        self.asked: list[str] = []
+
     async def update(self, _product_id: int, product: Product) -> Product:
         return product
+
+    async def find(self, product_id: int) -> Product:
+        self.asked.append(f"product {product_id}")
+        return self.product
+
+    async def page(self, page: int, size: int, filters: Filters | None) -> list[Product]:
+        self.asked.append(f"page {page}")
+        return [self.product]
+
+    async def rename(self, _product_id: int, name: str) -> Product:
+        self.product = Product(name=name)
+        return self.product
+
+    async def save(self, _user_id: int, settings: Settings) -> Settings:
+        return settings
 
 
 def given() -> dict[str, Any]:
@@ -32,8 +67,10 @@ def given() -> dict[str, Any]:
     return {
         "__name__": "readme",
         "Depends": Depends,
+        "Filters": Filters,
         "Product": Product,
         "Report": dict[str, int],
+        "Settings": Settings,
         "store": Store(),
     }
 
@@ -59,7 +96,11 @@ def test_there_are_snippets() -> None:
     assert len(BLOCKS) >= 5
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=[f"snippet-{number}" for number in range(1, len(BLOCKS) + 1)])
+def numbered(title: str, blocks: list[str]) -> list[Any]:
+    return [pytest.param(block, id=f"{title}-{number}") for number, block in enumerate(blocks, 1)]
+
+
+@pytest.mark.parametrize("block", [*numbered("snippet", BLOCKS), *numbered("values", GUIDE_BLOCKS)])
 def test_every_snippet_is_python_that_this_version_reads(block: str) -> None:
     ast.parse(block, "README.md", feature_version=(3, 10))
 
@@ -129,6 +170,70 @@ async def test_the_object_caches_of_the_tour_answer(readme: dict[str, Any]) -> N
     assert readme["exchange_rate"].cache_info()[:2] == (1, 1)
     assert readme["thumbnails"]["wok.png"] == readme["small"] == b"..."
     assert readme["sessions"].get("abc") == {"user": "ann"}
+
+
+@pytest.mark.asyncio
+async def test_the_cached_functions_of_the_tour_are_run_once_and_invalidated_as_told(readme: dict[str, Any]) -> None:
+    store: Store = readme["store"]
+    store.asked.clear()
+    for _ in range(2):
+        assert (await readme["find_product"](1)).name == "Wok"
+        assert await readme["list_products"](filters=Filters(category="pans")) == [store.product]
+    assert store.asked == ["product 1", "page 1"]
+    await readme["rename_product"](1, "Pan")
+    assert (await readme["find_product"](1)).name == "Pan"
+    assert await readme["list_products"](1, 20, Filters(category="pans")) == [store.product]
+    assert store.asked == ["product 1", "page 1"] * 2
+    await readme["save_settings"](7, Settings(language="fr"))
+    assert await readme["cache"].get("settings:7") == Settings(language="fr")
+
+
+async def guide() -> dict[str, Any]:
+    """The names of all snippets of the guide, run one after the other on this loop, where they may await."""
+    names: dict[str, Any] = {"__name__": "values"}
+    for block in GUIDE_BLOCKS:
+        coroutine = eval(compile(block, "docs/values.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+        if coroutine is not None:
+            await coroutine
+    return names
+
+
+@pytest.mark.asyncio
+async def test_every_snippet_of_the_guide_runs_and_asserts_what_it_says() -> None:
+    assert len(GUIDE_BLOCKS) >= 15
+    assert sum(block.count("assert ") for block in GUIDE_BLOCKS) >= 30
+    assert "app" in await guide()
+
+
+@pytest.mark.asyncio
+async def test_the_endpoints_of_the_guide_are_cached_as_told() -> None:
+    names = await guide()
+    app: FastAPI = names["app"]
+
+    async def ask(method: str, target: str, **headers: str) -> Any:
+        fields = [(name.replace("_", "-"), text) for name, text in headers.items()]
+        answer = await call(method, target, headers=fields).run(app)
+        assert answer.status == 200
+        return json.loads(answer.body)
+
+    for _ in range(2):
+        assert await ask("GET", "/reports/2026") == {"year": 2026}
+        for user in ("ann", "bob"):
+            assert await ask("GET", "/whoami", x_user=user) == {"user": user}
+    assert (names["report"].cache_info().loads, names["who_am_i"].cache_info().loads) == (1, 2)
+    await ask("PUT", "/reports/2026")
+    await ask("GET", "/reports/2026")
+    assert names["report"].cache_info().loads == 2
+
+
+def test_every_place_the_guide_links_to_exists() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", GUIDE)
+    files = [link for link in links if not link.startswith("#")]
+    assert files
+    assert [link for link in files if not (ROOT / "docs" / link).exists()] == []
+    headings = re.findall(r"^## (.+)$", GUIDE, re.MULTILINE)
+    anchors = {"#" + re.sub(r"[^a-z ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert {link for link in links if link.startswith("#")} == anchors
 
 
 def names_in_table(title: str) -> set[str]:

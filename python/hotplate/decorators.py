@@ -151,6 +151,7 @@ class Cached(Generic[T]):
             seconds("ttl", ttl)
         if copy not in (None, "deep"):
             raise ConfigError(f'copy={copy!r} is no way to copy: write copy="deep", or leave it out')
+        cache.stored.check(codec)
         self._cache = cache
         self._ttl = ttl
         self._key = key
@@ -270,6 +271,7 @@ class WriteThrough:
 
     def __init__(self, cache: "Cache", ttl: "Duration", *, key: str, tags: Any, codec: str | Codec | None) -> None:
         seconds("ttl", ttl)
+        cache.stored.check(codec)
         self._cache = cache
         self._ttl = ttl
         self._key = key

@@ -265,13 +265,15 @@ class Results:
 
     def _keep(self, step: ValueStep, value: Any, call: Call) -> Any:
         try:
+            result = value
             if self._freezes:
-                value = frozen(value)
+                value = frozen(result)
             ttl = self._ttl(value) if callable(self._ttl) else self._ttl
             if ttl is None or _is_zero(ttl) or (self._condition is not None and not self._condition(value)):
                 step.give(value)
             else:
-                coded = self._codec_now().encode(value) if self._encodes else None
+                # As the function gave it: its annotation says nothing of what freezing makes of it.
+                coded = self._codec_now().encode(result) if self._encodes else None
                 step.finish(value, weight(value), coded, ttl, call.tags(value))
         except BaseException as error:
             # Whoever waits gets to know as well.

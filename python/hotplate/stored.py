@@ -44,6 +44,11 @@ class StoredValues:
         annotation = NO_ANNOTATION if type is None else type
         return codec_for(annotation, codec, signing_key=self._signing_key, encrypted=self._encrypted)
 
+    def check(self, codec: str | Codec | None) -> None:
+        """Raises ``ConfigError`` for what can be no codec of this cache, whatever the function."""
+        if codec is not None and not (codec == "pickle" and not self._cache.is_shared):
+            codec_for(NO_ANNOTATION, codec, signing_key=self._signing_key, encrypted=self._encrypted)
+
     def codec_of(self, function: Callable[..., Any], codec: str | Codec | None) -> Codec:
         """For what a function returns."""
         kind = "auto" if codec is None else codec
