@@ -112,7 +112,7 @@ REFUSED: list[tuple[str, str, str, Make]] = [
     ("cache", "'memory'", "Cache(", lambda: middleware(cache="memory")),
     ("wait_timeout", "-1", "not negative", lambda: middleware(wait_timeout=-1)),
     ("url", '"memcached://localhost"', "redis://", lambda: Cache("memcached://localhost")),
-    ("prefix", "", "redis://", lambda: Cache(prefix="myapi")),
+    ("command_timeout", "", "redis://", lambda: Cache(command_timeout="10ms")),
     ("local", "", "redis://", lambda: Cache(local=False)),
     ("prefix", '"my{api}"', "letters", lambda: Cache("redis://localhost", prefix="my{api}")),
     ("command_timeout", "0", "", lambda: Cache("redis://localhost", command_timeout=0)),
@@ -203,3 +203,7 @@ def test_rules_may_come_from_any_sequence() -> None:
 
 def test_a_middleware_without_settings_is_a_middleware() -> None:
     assert middleware().cache.stats().entries == 0
+
+
+def test_a_prefix_may_be_given_to_a_cache_in_memory_so_that_one_line_serves_both() -> None:
+    assert not Cache("memory://", prefix="myapi").is_shared

@@ -129,7 +129,8 @@ class Cache:
 
     For a shared cache, each also as a parameter of the URL's query (but for the last five):
 
-    - ``prefix``: what every name in the server begins with. Caches with one prefix are one cache.
+    - ``prefix``: what every name in the server begins with. Caches with one prefix are one cache. (In memory it says
+      nothing, so that one line can serve both.)
     - ``command_timeout`` (50 ms), ``connect_timeout`` (1 s): no request waits longer for the server.
     - ``lease`` (3 s): after this long another process loads what a process that died was loading.
     - ``sentinel_username``, ``sentinel_password``, ``ca_file``, ``cert_file``, ``key_file``, ``db``.
@@ -187,7 +188,10 @@ class Cache:
         self.url = url
         self._is_shared = url != "memory://"
         if not self._is_shared:
-            given = [name for name, value in {**shared, "local": local}.items() if value is not None]
+            # A prefix says nothing about a cache that is alone, and one line is to serve both.
+            given = [
+                name for name, value in {**shared, "local": local}.items() if value is not None and name != "prefix"
+            ]
             if given:
                 raise ConfigError(
                     f"{given[0]}=... cannot be used with url='memory://', a cache of this process alone: "

@@ -18,7 +18,7 @@ use crate::log::{Log, Mode, Position, Record, Target};
 use crate::retry::Retries;
 use crate::share::{Appending, Share};
 use crate::tier::local::LocalTier;
-use crate::values::Tallies;
+use crate::values::{Tallies, Underway};
 
 /// After so many records, markers that nothing stored can answer to any more are dropped.
 const PRUNE_EVERY: u64 = 4096;
@@ -55,6 +55,7 @@ pub struct Cache<B: Body> {
     pub(crate) fills: Fills<Outcome<B>>,
     pub(crate) retries: Retries,
     pub(crate) tallies: Tallies,
+    pub(crate) underway: Underway,
     pub(crate) counters: Counters,
     /// Held while an entry is compared with the one it replaces; never across anything that waits.
     pub(crate) publishing: Mutex<()>,
@@ -78,6 +79,7 @@ impl<B: Body> Cache<B> {
             fills: Fills::new(),
             retries: Retries::default(),
             tallies: Tallies::default(),
+            underway: Underway::default(),
             counters: Counters::default(),
             publishing: Mutex::new(()),
             retention_millis: AtomicU64::new(0),

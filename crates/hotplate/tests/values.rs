@@ -309,3 +309,26 @@ fn a_touched_value_lives_from_then_on() {
     assert!(site.cache.touch_value(key(), TTL, site.clock.now()).is_ok_and(|touched| !touched));
     assert_eq!(word(&site.ask()), "load");
 }
+
+#[test]
+fn what_is_set_while_a_load_is_under_way_stays() {
+    for advances in [Duration::ZERO, TTL / 2] {
+        let site = Site::new();
+        let old = [site.load(), loading(site.cache.load_alone(key(), &PLAN, site.clock.now()))];
+        site.clock.advance(advances);
+        let terms = Terms {
+            ttl: TTL,
+            stale_while_revalidate: Duration::ZERO,
+            stale_if_error: Duration::ZERO,
+            tags: &[],
+            form: Form::Plain,
+        };
+        assert!(site.cache.set_value(key(), content("set"), &terms, site.clock.now()).is_none());
+        for load in old {
+            site.finish(load, "old", &[]);
+            assert_eq!(word(&site.ask()), "found set");
+        }
+        site.finish(loading(site.cache.load_alone(key(), &PLAN, site.clock.now())), "new", &[]);
+        assert_eq!(word(&site.ask()), "found new");
+    }
+}

@@ -224,7 +224,7 @@ impl<B: Body> Cache<B> {
             turn.stale = Some(entry);
             return self.seek_value(turn, now);
         }
-        self.keep_loaded(turn.key, &turn.plan, &entry);
+        self.keep_loaded(turn.key, &turn.plan, &entry, || true);
         if let Some(permit) = turn.permit {
             permit.finish(End::Given(Outcome::Kept(turn.key, Arc::clone(&entry))));
         }
@@ -332,16 +332,30 @@ impl<B: Body> Cache<B> {
     }
 
     /// Puts what was loaded where lookups find it, unless something newer stands there.
-    pub(super) fn keep_loaded(&self, key: Key, plan: &Plan, entry: &Arc<Entry<B>>) {
-        if !self.keeps_responses && !plan.local_only {
-            return;
-        }
+    ///
+    /// # Arguments
+    ///
+    /// `is_newest`: asked while nothing can be set.
+    ///
+    /// # Returns
+    ///
+    /// What that said.
+    pub(super) fn keep_loaded(
+        &self,
+        key: Key,
+        plan: &Plan,
+        entry: &Arc<Entry<B>>,
+        is_newest: impl FnOnce() -> bool,
+    ) -> bool {
         let _publishing = self.publishing();
-        if matches!(self.local.get(&key), Some(Slot::Response(present)) if present.began() > entry.began()) {
-            return;
+        let is_newest = is_newest();
+        let is_newer = |present: &Entry<B>| present.began() > entry.began();
+        let keeps = is_newest && (self.keeps_responses || plan.local_only);
+        if keeps && !matches!(self.local.get(&key), Some(Slot::Response(present)) if is_newer(&present)) {
+            self.note_retention(&entry.meta);
+            self.local.insert(key, Slot::Response(Arc::clone(entry)));
         }
-        self.note_retention(&entry.meta);
-        self.local.insert(key, Slot::Response(Arc::clone(entry)));
+        is_newest
     }
 }
 

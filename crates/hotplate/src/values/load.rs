@@ -7,6 +7,7 @@ use std::time::Duration;
 use hotplate_policy::time::Timestamp;
 
 use super::ask::{Turn, is_usable_on_error};
+use super::underway::Passage;
 use super::{Content, Form, Terms};
 use crate::cache::{Cache, Outcome};
 use crate::entry::{Body, Entry};
@@ -24,8 +25,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub struct Load<B: Body> {
     cache: Arc<Cache<B>>,
     turn: Turn<B>,
-    /// The log when the load began.
-    position: Position,
+    /// When it began.
+    began: (Position, Timestamp),
+    passage: Passage,
     stamp: Option<Stamp>,
     lease: Option<Lease>,
 }
@@ -34,8 +36,9 @@ impl<B: Body> Load<B> {
     pub(super) fn new(cache: &Arc<Cache<B>>, turn: Turn<B>, lease: Option<Lease>, now: Timestamp) -> Self {
         let share = cache.share.as_ref().filter(|_| !turn.plan.local_only);
         let stamp = share.and_then(|share| share.stamp(now));
-        let position = cache.log.position();
-        Self { cache: Arc::clone(cache), turn, position, stamp, lease }
+        let began = (cache.log.position(), now);
+        let passage = cache.underway.begin(turn.key);
+        Self { cache: Arc::clone(cache), turn, began, passage, stamp, lease }
     }
 
     /// What may be used if this takes too long or fails.
@@ -56,19 +59,19 @@ impl<B: Body> Load<B> {
         }
         let (cache, key) = (Arc::clone(&self.cache), self.turn.key);
         let Content { own, shared } = content;
-        let entry = cache.new_value(key, own, terms, self.position, now);
+        let entry = cache.new_value(key, own, terms, self.began, now);
         cache.retries.clear(key);
-        let is_true = cache.value_standing(&entry) == Standing::Current;
+        let is_true = cache.value_standing(&entry) == Standing::Current
+            && cache.keep_loaded(key, &self.turn.plan, &entry, || !self.passage.is_outdated());
         if is_true {
             cache.counters.count_stored();
-            cache.keep_loaded(key, &self.turn.plan, &entry);
         }
         if let Some(permit) = self.turn.permit.take() {
             permit.finish(End::Given(Outcome::Kept(key, Arc::clone(&entry))));
         }
         let lease = self.lease.take();
         if let (true, Some(share), Some(stamp)) = (is_true, &cache.share, self.stamp) {
-            let entry = shared.map_or(entry, |body| cache.new_value(key, body, terms, self.position, now));
+            let entry = shared.map_or(entry, |body| cache.new_value(key, body, terms, self.began, now));
             let storing = Storing { key, kind: Kind::Value, entry, stamp, records: Vec::new() };
             share.store(storing, lease);
         }
@@ -83,7 +86,7 @@ impl<B: Body> Load<B> {
             tags: &[],
             form: Form::Plain,
         };
-        let entry = self.cache.new_value(self.turn.key, own, &terms, self.position, now);
+        let entry = self.cache.new_value(self.turn.key, own, &terms, self.began, now);
         if let Some(permit) = self.turn.permit.take() {
             permit.finish(End::Given(Outcome::Kept(self.turn.key, entry)));
         }

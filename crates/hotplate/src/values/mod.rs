@@ -11,6 +11,7 @@
 mod ask;
 mod load;
 mod tallies;
+mod underway;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -32,6 +33,7 @@ use crate::tier::shared::{LeaseEnd, Stamp};
 pub use ask::{Landing, Plan, Round, Seek, Step};
 pub use load::Load;
 pub(crate) use tallies::Tallies;
+pub(crate) use underway::Underway;
 
 /// What a value is, in the server's memory and in the shared tier.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -174,11 +176,15 @@ impl<B: Body> Cache<B> {
             None => (self.position(), None),
         };
         let Content { own, shared } = content;
-        let entry = self.new_value(key, own, terms, position, now);
+        let entry = self.new_value(key, own, terms, (position, now), now);
         self.counters.count_stored();
-        self.keep_value(key, &entry);
+        {
+            let _publishing = self.publishing();
+            self.underway.outdate(key);
+            self.keep_value(key, &entry);
+        }
         let (share, appending) = (Arc::clone(self.share.as_ref()?), appending?);
-        let entry = shared.map_or(entry, |body| self.new_value(key, body, terms, position, now));
+        let entry = shared.map_or(entry, |body| self.new_value(key, body, terms, (position, now), now));
         Some(Box::pin(async move {
             let Some(head) = appending.await else { return false };
             let stamp = Stamp { head, request_time: now };
@@ -261,14 +267,14 @@ impl<B: Body> Cache<B> {
         key: Key,
         body: B,
         terms: &Terms<'_>,
-        position: Position,
+        (position, began): (Position, Timestamp),
         now: Timestamp,
     ) -> Arc<Entry<B>> {
         let named = terms.tags.iter().map(String::as_str);
         Arc::new(Entry::new(EntryParts {
             meta: StoredMeta {
                 status: terms.form.status(),
-                request_time: now,
+                request_time: began,
                 response_time: now,
                 initial_age: Duration::ZERO,
                 lifetime: terms.ttl,
