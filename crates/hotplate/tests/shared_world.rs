@@ -44,6 +44,8 @@ mod refreshes;
 mod reply;
 #[path = "shared_world/runs.rs"]
 mod runs;
+#[path = "world/targets.rs"]
+mod targets;
 #[path = "shared_world/tasks.rs"]
 mod tasks;
 #[path = "shared_world/values.rs"]

@@ -70,6 +70,16 @@ impl World {
         &self.clients[client.0].answer
     }
 
+    /// Polls the lookup of a client in the shared tier once; `false` if there is none.
+    pub fn poll_lookup_of(&mut self, client: ClientId) -> bool {
+        let own = |task: &Task| matches!(task.work, Work::Seek(own, _) if own == client);
+        let its = self.tasks.iter().position(own);
+        if let Some(its) = its {
+            self.poll(its);
+        }
+        its.is_some()
+    }
+
     /// The clients that seek or wait.
     pub fn patient(&self) -> Vec<ClientId> {
         (0..self.clients.len())
