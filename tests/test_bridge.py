@@ -9,7 +9,6 @@ import selectors
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -24,8 +23,10 @@ from hotplate._core import PENDING
 from hotplate.asgi import Receive, Scope, Send
 from hotplate.bridges import bridge_of
 from tests.driver import call
-from tests.redis_servers import Proxy, RedisServer, until
+from tests.proxy import Proxy
+from tests.redis_servers import RedisServer
 from tests.servers import ROOT
+from tests.waiting import eventually, until
 
 # Each test runs loops of its own: which loop, and when it ends, is what is tested.
 
@@ -83,13 +84,6 @@ def end(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_until_complete(cancel_all())
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
-
-
-async def eventually(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.005)
 
 
 def name_of(number: int) -> str:

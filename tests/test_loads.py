@@ -16,7 +16,7 @@ from hotplate import Cache, CacheMiddleware, Rule
 from hotplate.asgi import Message, Receive, Scope, Send
 from hotplate.testing import ManualClock
 from tests.driver import START, Call, Reply, Response, Site, call
-from tests.servers import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

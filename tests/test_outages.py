@@ -23,20 +23,11 @@ from hotplate.asgi import Scope
 from hotplate.cache import SharedStats
 from hotplate.testing import ManualClock
 from tests.driver import START, Response, Site
-from tests.outage_load import (
-    COMMAND_DEADLINE,
-    PATHS,
-    RECOVERY,
-    SLOW_MACHINE,
-    STUCK,
-    Kind,
-    Load,
-    eventually,
-    median,
-    report,
-    worst,
-)
-from tests.redis_servers import HOST, Cluster, Proxy, RedisServer, Sentinel, free_port, until
+from tests.outage_load import COMMAND_DEADLINE, PATHS, RECOVERY, SLOW_MACHINE, STUCK, Kind, Load, median, report, worst
+from tests.proxy import Proxy
+from tests.redis_client import HOST
+from tests.redis_servers import Cluster, RedisServer, Sentinel, free_port
+from tests.waiting import eventually, until
 
 pytestmark = pytest.mark.asyncio
 

@@ -18,7 +18,8 @@ import pytest_asyncio
 
 from tests.process_app import BODY_BYTES, LATE, runs
 from tests.redis_servers import RedisServer, free_port
-from tests.servers import DEADLINE_SECONDS, HOST, ROOT, eventually, serving_process
+from tests.servers import HOST, ROOT, serving_process
+from tests.waiting import DEADLINE_SECONDS, eventually
 
 pytestmark = pytest.mark.asyncio
 
