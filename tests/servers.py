@@ -10,7 +10,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 import h11
 import uvicorn
 
+from tests.responses import Fields
 from tests.waiting import DEADLINE_SECONDS, eventually
 
 HOST = "127.0.0.1"
@@ -28,29 +29,15 @@ Headers = Iterable[tuple[str, str]]
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Fields):
     """A whole response. Header names are in lower case, lines in their order."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
 
-    def lines(self, name: str) -> list[str]:
-        """The value of every line of this name, in order."""
-        return [value for key, value in self.headers if key == name.lower()]
-
-    def __getitem__(self, name: str) -> str:
-        """The value of the only line of this name."""
-        (value,) = self.lines(name)
-        return value
-
-    def __contains__(self, name: str) -> bool:
-        return bool(self.lines(name))
-
-    @property
-    def hit(self) -> bool:
-        """Whether the cache says that it answered from what was stored."""
-        return "; hit" in self["cache-status"]
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        return iter(self.headers)
 
 
 class Connection:
