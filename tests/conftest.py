@@ -4,9 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+import hotplate.loads
 from hotplate import Cache
 from hotplate.testing import ManualClock
 from tests.driver import START, Site
+from tests.loading import STARTS
+from tests.proxy import Proxy
 from tests.redis_servers import Cluster, RedisServer, Sentinel
 
 
@@ -59,3 +62,23 @@ def cluster() -> Iterator[Cluster]:
     """A cluster of three masters, of this test's own."""
     with Cluster() as nodes:
         yield nodes
+
+
+@pytest.fixture
+def proxy(redis_server: RedisServer) -> Iterator[Proxy]:
+    """A network before a Redis of this test's own."""
+    with Proxy(redis_server.port) as between:
+        yield between
+
+
+@pytest.fixture
+def slow(redis: RedisServer) -> Iterator[Proxy]:
+    """A network before the Redis of all tests."""
+    with Proxy(redis.port) as between:
+        yield between
+
+
+@pytest.fixture(params=sorted(STARTS))
+def start(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a test with loads whose tasks start at once, where Python has them, and with those that start later."""
+    monkeypatch.setattr(hotplate.loads, "_start", STARTS[request.param])

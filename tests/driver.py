@@ -6,7 +6,7 @@ every chunk. The client refuses what no server would accept, so each test also c
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 from hotplate import Cache, CacheMiddleware
 from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
 from hotplate.testing import ManualClock
+from tests.responses import Fields
 
 Header = tuple[str | bytes, str | bytes]
 RawHeader = tuple[bytes, bytes]
@@ -32,7 +33,7 @@ def raw(headers: Iterable[Header]) -> list[RawHeader]:
 
 
 @dataclass(frozen=True)
-class Response:
+class Response(Fields):
     """What the client got."""
 
     status: int
@@ -43,32 +44,9 @@ class Response:
     def body(self) -> bytes:
         return b"".join(self.chunks)
 
-    def lines(self, name: str) -> list[str]:
-        """The value of every line of this name, in order."""
-        wanted = name.lower().encode()
-        return [value.decode("latin-1") for key, value in self.headers if key.lower() == wanted]
-
-    def __getitem__(self, name: str) -> str:
-        """The value of the only line of this name."""
-        (value,) = self.lines(name)
-        return value
-
-    def __contains__(self, name: str) -> bool:
-        return bool(self.lines(name))
-
-    @property
-    def hit(self) -> bool:
-        """Whether the cache says that it answered from what was stored."""
-        return "; hit" in self["cache-status"]
-
-    @property
-    def detail(self) -> str | None:
-        """The ``detail`` parameter of ``Cache-Status``."""
-        for parameter in self["cache-status"].split("; "):
-            name, _, value = parameter.partition("=")
-            if name == "detail":
-                return value
-        return None
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        for name, value in self.headers:
+            yield name.decode("latin-1").lower(), value.decode("latin-1")
 
 
 @dataclass(frozen=True)

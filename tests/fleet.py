@@ -17,19 +17,9 @@ from hotplate import Cache
 from hotplate.testing import ManualClock
 from tests.driver import START, Answer, Reply, Response, Site
 from tests.redis_servers import RedisServer
-
-DEADLINE_SECONDS = 10.0
+from tests.waiting import eventually
 
 _numbers = itertools.count(1)
-
-
-async def eventually(condition: Callable[[], object], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-    """Returns as soon as ``condition`` holds; fails with ``what`` if it never does. The loop runs meanwhile."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while not condition():
-        assert loop.time() < deadline, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.001)
 
 
 class Gate:

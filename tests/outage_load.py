@@ -25,7 +25,7 @@ import os
 import statistics
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,7 @@ from hotplate import Cache, CacheMiddleware
 from hotplate.asgi import Receive, Scope, Send
 from hotplate.cache import SharedStats
 from tests.driver import call
+from tests.waiting import eventually
 
 COMMAND_DEADLINE = 0.050
 """``command_timeout``, as it is by default."""
@@ -52,6 +53,9 @@ PACE = 0.004
 TICK = 0.005
 """How often it is looked whether this loop gets its turn."""
 
+NOTICED = 10.0
+"""By then everybody knows of a fault, or has written what it loaded."""
+
 STUCK = 5.0
 """A request that takes longer will not end."""
 
@@ -63,15 +67,6 @@ KEYS = [f"value-{number}" for number in range(5)]
 
 _prefixes = itertools.count()
 _asked = itertools.count()
-
-
-async def eventually(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> float:
-    """Returns as soon as ``condition`` holds, with the seconds that took; fails with ``what`` if it never does."""
-    begun = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begun < seconds, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.002)
-    return time.monotonic() - begun
 
 
 @dataclass
@@ -249,13 +244,15 @@ class Load:
 
     async def works(self, seconds: float = 10.0) -> float:
         """Waits until every member works and finds in the server what another has loaded; says how long that took."""
-        begun = time.monotonic()
-        await eventually(lambda: all(member.works for member in self.members), self.say("up and certain"), seconds)
-        for number in itertools.count():
-            if await self._shares(f"/probe/{time.monotonic_ns()}-{number}"):
-                return time.monotonic() - begun
-            assert time.monotonic() - begun < seconds, self.say(f"what one loads, others find, within {seconds} s")
-        raise AssertionError
+        certain = await eventually(
+            lambda: all(member.works for member in self.members), lambda: self.say("up and certain"), seconds
+        )
+        shares = await eventually(
+            lambda: self._shares(f"/probe/{time.monotonic_ns()}"),
+            lambda: self.say("what one loads, others find"),
+            seconds - certain,
+        )
+        return certain + shares
 
     async def get(self, member: Member, path: str) -> bytes:
         """One more request, which ends."""
@@ -266,7 +263,7 @@ class Load:
         first, *others = self.members
         stored = first.shared.stored
         await self.get(first, path)
-        await eventually(lambda: first.shared.stored > stored or not first.works, "what was loaded is written")
+        await eventually(lambda: first.shared.stored > stored or not first.works, "what was loaded is written", NOTICED)
         for member in others:
             await self.get(member, path)
         return self.runs[path] == 1
@@ -280,8 +277,10 @@ class Load:
         self.changing = False
         await self.more(len(self.members))
 
-        async def behind() -> list[str]:
-            late = []
+        late: list[str] = []
+
+        async def agree() -> bool:
+            late.clear()
             for member in self.members:
                 for path, written in self.paths.items():
                     body = await self.get(member, path)
@@ -291,12 +290,9 @@ class Load:
                     value = await member.cache.get(key)
                     if value not in (None, f"{key} {written.version}".encode()):
                         late.append(f"{member.name}: {value!r} instead of {written.version}")
-            return late
+            return not late
 
-        begun = time.monotonic()
-        while late := await behind():
-            assert time.monotonic() - begun < seconds, self.say(f"stale after {seconds} s: {late}")
-            await asyncio.sleep(0.01)
+        await eventually(agree, lambda: self.say(f"nothing is stale: {late}"), seconds)
 
     # --- The tasks
 

@@ -1,35 +1,31 @@
-"""Real Redis servers for the tests: one server, a master with replica and sentinel, a cluster, and a bad network.
+"""Real Redis servers for the tests: one server, a master with replica and sentinel, a cluster.
 
-Everything is a process (or, the ``Proxy``, a few threads) of this test run: on free ports of 127.0.0.1, with a
-temporary directory of its own, ended by its pid when its ``with`` block ends. Should the run itself be killed, a
-watcher ends what is left. Starting waits until the server answers; nothing here waits for time to pass.
+Everything is a process of this test run: on free ports of 127.0.0.1, with a temporary directory of its own, ended by
+its pid when its ``with`` block ends. Should the run itself be killed, a watcher ends what is left. Starting waits until
+the server answers; nothing here waits for time to pass.
 
-The RESP client is our own and small, so that what the library says is checked with something that shares no code
-with it: ``server.command("SET", "name", "value")``.
+To ask a server: ``server.command("SET", "name", "value")`` (see ``tests/redis_client.py``). A bad network before it is
+in ``tests/proxy.py``.
 
 Another program than ``redis-server`` that speaks the same: set ``REDIS_SERVER`` to its path (Valkey's, for one).
 """
 
 import atexit
-import contextlib
 import itertools
 import os
-import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, TypeAlias, TypeVar
 
-HOST = "127.0.0.1"
-DEADLINE_SECONDS = 30.0
-"""How long anything may take here before the test fails; what works takes three seconds at most."""
+from tests.redis_client import HOST, SECONDS, Argument, Connection
+from tests.started import Started
+from tests.waiting import until
 
 SLOTS = 16384
 SENTINEL_NAME = "mymaster"
@@ -37,116 +33,6 @@ INSTALL = (
     "the tests start real servers and need redis-server 7.0 or later on the PATH.\n"
     "  Install: apt-get install redis-server   (macOS: brew install redis)"
 )
-
-Argument: TypeAlias = str | bytes | int | float
-_Self = TypeVar("_Self", bound="_Scope")
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-    """Returns as soon as ``condition`` holds; fails with ``what`` if it never does. No connection counts as no."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if condition():
-                return
-        except (OSError, ErrorReply) as error:
-            last: Exception | None = error
-        else:
-            last = None
-        if time.monotonic() >= deadline:
-            raise AssertionError(f"not within {seconds} s: {what}" + (f" ({last!r})" if last else ""))
-        time.sleep(0.005)
-
-
-class _Scope:
-    """Started by ``with``, closed at its end, whatever happened inside and however far the start came."""
-
-    def start(self) -> None:
-        """Returns when it can be used."""
-
-    def close(self) -> None:
-        """Ends it. More than once is fine."""
-        raise NotImplementedError
-
-    def __enter__(self: _Self) -> _Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-# --- The client ------------------------------------------------------------------------------------------------------
-
-
-class ErrorReply(Exception):  # noqa: N818 - the protocol's word; the error is in what was asked
-    """The server answered with an error: its words, code first (``MOVED 3999 127.0.0.1:6381``)."""
-
-
-class Connection(_Scope):
-    """One connection that speaks RESP2: text in, Python objects out.
-
-    Strings come back as ``str`` (bytes that are no UTF-8 as surrogate escapes), integers as ``int``, arrays as
-    ``list``, nothing as ``None``; an error is raised as :class:`ErrorReply`, or stands in its place inside an array.
-    """
-
-    def __init__(self, port: int, password: str | None = None, seconds: float = DEADLINE_SECONDS) -> None:
-        self._socket = socket.create_connection((HOST, port), timeout=seconds)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._stream: BinaryIO = self._socket.makefile("rb")
-        if password is not None:
-            try:
-                self.command("AUTH", password)
-            except BaseException:
-                self.close()
-                raise
-
-    def command(self, *arguments: Argument) -> object:
-        """What the server answers to one command. ``TimeoutError``: it does not; ``ConnectionError``: it left."""
-        parts = [part if isinstance(part, bytes) else str(part).encode() for part in arguments]
-        request = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
-        self._socket.sendall(request)
-        reply = self._reply()
-        if isinstance(reply, ErrorReply):
-            raise reply
-        return reply
-
-    def _reply(self) -> object:
-        line = self._stream.readline()
-        if not line.endswith(b"\r\n"):
-            raise ConnectionError("the server closed the connection")
-        kind, rest = line[:1], line[1:-2]
-        if kind == b"+":
-            return rest.decode()
-        if kind == b"-":
-            return ErrorReply(rest.decode())
-        if kind == b":":
-            return int(rest)
-        if kind == b"$":
-            size = int(rest)
-            return None if size < 0 else self._exactly(size + 2)[:-2].decode(errors="surrogateescape")
-        if kind == b"*":
-            count = int(rest)
-            return None if count < 0 else [self._reply() for _ in range(count)]
-        raise ConnectionError(f"no RESP2 reply begins with {line[:20]!r}")
-
-    def _exactly(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        if len(data) < size:
-            raise ConnectionError("the server closed the connection")
-        return data
-
-    def close(self) -> None:
-        """Ends the connection."""
-        self._stream.close()
-        self._socket.close()
-
 
 # --- Ports and processes ---------------------------------------------------------------------------------------------
 
@@ -230,7 +116,7 @@ class _Watcher:
         return cls._running
 
 
-class _Process(_Scope):
+class _Process(Started):
     """A server's process: its port, its directory, its life. Starting, killing and pausing are the test's to do."""
 
     def __init__(self, password: str | None = None) -> None:
@@ -239,9 +125,9 @@ class _Process(_Scope):
         self._directory: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def _arguments(self, directory: Path) -> Sequence[str]:
         """What stands on the command line after the program."""
-        raise NotImplementedError
 
     @property
     def pid(self) -> int:
@@ -320,11 +206,11 @@ class _Process(_Scope):
             shutil.rmtree(self._directory)
             self._directory = None
 
-    def connect(self, seconds: float = DEADLINE_SECONDS) -> Connection:
+    def connect(self, seconds: float = SECONDS) -> Connection:
         """A connection to it; the caller closes it."""
         return Connection(self.port, self.password, seconds)
 
-    def command(self, *arguments: Argument, seconds: float = DEADLINE_SECONDS) -> object:
+    def command(self, *arguments: Argument, seconds: float = SECONDS) -> object:
         """What the server answers to one command, on a connection of its own (see :class:`Connection`)."""
         with self.connect(seconds) as connection:
             return connection.command(*arguments)
@@ -391,7 +277,7 @@ class _SentinelProcess(_Process):
         return [str(configuration), "--sentinel"]
 
 
-class Sentinel(_Scope):
+class Sentinel(Started):
     """A master, its replica, and one sentinel that calls the replica to be master 0.3 s after the master is gone."""
 
     def __init__(self) -> None:
@@ -461,7 +347,7 @@ class Sentinel(_Scope):
             process.close()
 
 
-class Cluster(_Scope):
+class Cluster(Started):
     """Three masters that share the slots evenly, without replicas. ``arguments`` go on each one's command line."""
 
     def __init__(self, *arguments: str) -> None:
@@ -569,123 +455,3 @@ def _role(server: RedisServer) -> object:
 
 def _node_id(node: RedisServer) -> str:
     return str(node.command("CLUSTER", "MYID"))
-
-
-# --- A bad network ---------------------------------------------------------------------------------------------------
-
-
-class Proxy(_Scope):
-    """A TCP proxy in front of a server, with switches. Each acts at once, on open connections too.
-
-    * ``delay``: seconds that each chunk from the server waits before it is passed on;
-    * ``garble``: the server's bytes are replaced by as many random ones, from a generator with this ``seed``;
-    * ``refuse``: new connections are closed at once.
-    """
-
-    def __init__(self, upstream_port: int, seed: int = 0) -> None:
-        self.upstream_port = upstream_port
-        self.delay = 0.0
-        self.garble = False
-        self.refuse = False
-        self._random = random.Random(seed)
-        self._lock = threading.Lock()
-        self._pairs: dict[socket.socket, socket.socket] = {}
-        self._threads: list[threading.Thread] = []
-        self._closing = threading.Event()
-        self._listener = socket.create_server((HOST, free_port()), backlog=512)
-        self.port: int = self._listener.getsockname()[1]
-
-    @property
-    def url(self) -> str:
-        """Its address, as ``Cache`` takes it."""
-        return f"redis://{HOST}:{self.port}/0"
-
-    @property
-    def connections(self) -> int:
-        """How many connections are open now."""
-        with self._lock:
-            return len(self._pairs)
-
-    def start(self) -> None:
-        """Begins to accept."""
-        self._run(self._accept)
-
-    def cut(self) -> None:
-        """Closes every connection there is. New ones are accepted as before."""
-        with self._lock:
-            pairs = list(self._pairs.items())
-        for pair in pairs:
-            for end in pair:
-                _shut(end)
-
-    def close(self) -> None:
-        """Closes everything and waits for its threads."""
-        self._closing.set()
-        _shut(self._listener)
-        self._listener.close()
-        # The accepting thread ends first, so that no connection comes after the cut.
-        for thread in self._threads[:1]:
-            thread.join(DEADLINE_SECONDS)
-        self.cut()
-        for thread in self._threads:
-            thread.join(DEADLINE_SECONDS)
-            assert not thread.is_alive(), "the proxy's thread does not end"
-
-    def _run(self, target: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=target, args=arguments, name="proxy", daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while not self._closing.is_set():
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            if self.refuse:
-                client.close()
-                continue
-            try:
-                server = socket.create_connection((HOST, self.upstream_port), DEADLINE_SECONDS)
-            except OSError:
-                client.close()
-                continue
-            for end in (client, server):
-                end.settimeout(None)
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._lock:
-                self._pairs[client] = server
-            self._run(self._serve, client, server)
-
-    def _serve(self, client: socket.socket, server: socket.socket) -> None:
-        """Both directions of one connection: this thread the server's, another the client's."""
-        back = threading.Thread(target=_pass_on, args=(client, server), name="proxy", daemon=True)
-        back.start()
-        _pass_on(server, client, self._spoil)
-        back.join()
-        with self._lock:
-            del self._pairs[client]
-        client.close()
-        server.close()
-
-    def _spoil(self, chunk: bytes) -> bytes:
-        if self.delay:
-            self._closing.wait(self.delay)
-        if self.garble:
-            with self._lock:
-                return self._random.randbytes(len(chunk))
-        return chunk
-
-
-def _pass_on(source: socket.socket, sink: socket.socket, change: Callable[[bytes], bytes] = bytes) -> None:
-    """Copies bytes until either end is gone, then ends both."""
-    with contextlib.suppress(OSError):
-        while chunk := source.recv(1 << 16):
-            sink.sendall(change(chunk))
-    _shut(source)
-    _shut(sink)
-
-
-def _shut(end: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        end.shutdown(socket.SHUT_RDWR)

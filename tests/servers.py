@@ -10,8 +10,7 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,46 +19,25 @@ from typing import Any
 import h11
 import uvicorn
 
+from tests.responses import Fields
+from tests.waiting import DEADLINE_SECONDS, eventually
+
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parents[1]
-DEADLINE_SECONDS = 20.0
-"""How long anything may take here before the test fails; nothing that works comes near it."""
 
 Headers = Iterable[tuple[str, str]]
 
 
-async def eventually(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-    """Returns as soon as ``condition`` holds; fails with ``what`` if it never does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.002)
-
-
 @dataclass(frozen=True)
-class Answer:
+class Answer(Fields):
     """A whole response. Header names are in lower case, lines in their order."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
 
-    def lines(self, name: str) -> list[str]:
-        """The value of every line of this name, in order."""
-        return [value for key, value in self.headers if key == name.lower()]
-
-    def __getitem__(self, name: str) -> str:
-        """The value of the only line of this name."""
-        (value,) = self.lines(name)
-        return value
-
-    def __contains__(self, name: str) -> bool:
-        return bool(self.lines(name))
-
-    @property
-    def hit(self) -> bool:
-        """Whether the cache says that it answered from what was stored."""
-        return "; hit" in self["cache-status"]
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        return iter(self.headers)
 
 
 class Connection:
@@ -199,18 +177,17 @@ async def serving_process(
 
 
 async def _accepting(process: "subprocess.Popen[bytes]", port: int) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while True:
+    async def accepts() -> bool:
         assert process.poll() is None, f"the server ended with status {process.returncode} before it was ready"
-        assert time.monotonic() < deadline, "the server was not ready in time"
         try:
             _, writer = await asyncio.open_connection(HOST, port)
         except OSError:
-            await asyncio.sleep(0.01)
-        else:
-            writer.close()
-            await writer.wait_closed()
-            return
+            return False
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+    await eventually(accepts, "the server is ready")
 
 
 def free_port() -> int:

@@ -21,7 +21,8 @@ from starlette.routing import Mount, Route
 from hotplate import Cache, CacheMiddleware, Rule
 from hotplate.asgi import Message, Receive, Scope, Send
 from tests.driver import Site, call
-from tests.servers import eventually, serving
+from tests.servers import serving
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

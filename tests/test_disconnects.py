@@ -14,7 +14,8 @@ from starlette.routing import Route
 
 from hotplate import Cache, CacheMiddleware
 from hotplate.asgi import Receive, Scope, Send
-from tests.servers import Server, eventually, serving
+from tests.servers import Server, serving
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

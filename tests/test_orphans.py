@@ -1,7 +1,7 @@
 """Loads that nobody listens to come to an end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from starlette.responses import StreamingResponse
@@ -10,16 +10,9 @@ from hotplate import Cache, CacheMiddleware, Rule, loads
 from hotplate.asgi import Receive, Scope, Send
 from hotplate.testing import ManualClock
 from tests.driver import call
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Lets the loop run until the condition holds, for five seconds at most."""
-    deadline = asyncio.get_running_loop().time() + 5
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline
-        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
@@ -49,8 +42,8 @@ async def test_a_refresh_that_streams_for_ever_is_ended(monkeypatch: pytest.Monk
     await call("GET", "/").run(cached)
     clock.advance(61)
     assert (await call("GET", "/").run(cached)).body == b"v1"
-    await until(lambda: runs == 2)
-    await until(lambda: len(cache.loads) == 0)
+    await eventually(lambda: runs == 2, "the refresh runs", 5)
+    await eventually(lambda: len(cache.loads) == 0, "the refresh has ended", 5)
 
 
 async def test_a_second_head_is_the_applications_error() -> None:

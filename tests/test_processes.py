@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.process_app import BODY_BYTES, LATE, runs
+from tests.process_app import BODY_BYTES, runs
+from tests.process_use import LATE
 from tests.redis_servers import RedisServer, free_port
-from tests.servers import DEADLINE_SECONDS, HOST, ROOT, eventually, serving_process
+from tests.servers import HOST, ROOT, serving_process
+from tests.waiting import DEADLINE_SECONDS, eventually
 
 pytestmark = pytest.mark.asyncio
 
@@ -313,11 +315,10 @@ async def run_of(wire: Wire, target: str) -> int:
 async def reaches(number: Callable[..., Awaitable[int]], wire: Wire, wanted: int, **arguments: str) -> None:
     """Returns as soon as what a process answers is this number."""
 
-    async def look() -> None:
-        while await number(wire, **arguments) != wanted:  # noqa: ASYNC110 - another process's
-            await asyncio.sleep(0.005)
+    async def is_reached() -> bool:
+        return await number(wire, **arguments) == wanted
 
-    await asyncio.wait_for(look(), DEADLINE_SECONDS)
+    await eventually(is_reached, f"a process answers {wanted}")
 
 
 # --- Invalidation ----------------------------------------------------------------------------------------------------
@@ -372,10 +373,10 @@ class Ended:
 
 
 async def run(scenario: str, *arguments: str, seconds: float = 110) -> Ended:
-    """Runs a scenario of ``process_app`` to its end."""
+    """Runs a scenario of ``process_scenarios`` to its end."""
     begun = time.monotonic()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "default", "-m", "tests.process_app", scenario, *arguments),
+        *(sys.executable, "-W", "default", "-m", "tests.process_scenarios", scenario, *arguments),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

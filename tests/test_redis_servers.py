@@ -10,18 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.redis_servers import (
-    HOST,
-    INSTALL,
-    SLOTS,
-    Cluster,
-    Connection,
-    ErrorReply,
-    Proxy,
-    RedisServer,
-    Sentinel,
-    until,
-)
+from tests.proxy import Proxy
+from tests.redis_client import HOST, Connection, ErrorReply
+from tests.redis_servers import INSTALL, SLOTS, Cluster, RedisServer, Sentinel
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[1]
 

@@ -4,8 +4,9 @@ import pytest
 
 from hotplate import Rule
 from tests.driver import START, Header, Reply, raw
-from tests.fleet import Fleet, bodies, eventually, total, without
+from tests.fleet import Fleet, bodies, total, without
 from tests.redis_servers import RedisServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

@@ -10,8 +10,9 @@ import pytest
 
 from hotplate import Cache, ConfigError
 from tests.driver import Header, Reply
-from tests.fleet import Fleet, Node, eventually, total
+from tests.fleet import Fleet, Node, total
 from tests.redis_servers import RedisServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

@@ -8,8 +8,9 @@ from fastapi import Depends, FastAPI
 
 from hotplate import Cache, Rule
 from tests.driver import Header, Reply, Response
-from tests.fleet import Fleet, Gate, Node, eventually
+from tests.fleet import Fleet, Gate, Node
 from tests.redis_servers import RedisServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from tests.driver import Header, Reply, Response, call
-from tests.fleet import Fleet, Gate, Node, eventually, total
+from tests.fleet import Fleet, Gate, Node, total
 from tests.redis_servers import RedisServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

@@ -9,8 +9,9 @@ from hotplate import Cache, CacheMiddleware, Rule, by_cookie, by_field
 from hotplate.asgi import Scope
 from hotplate.rules import Partition
 from tests.driver import Header, Origin, Reply, call
-from tests.fleet import Fleet, Gate, eventually, signed
+from tests.fleet import Fleet, Gate, signed
 from tests.redis_servers import RedisServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

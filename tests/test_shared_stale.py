@@ -6,8 +6,9 @@ import pytest
 
 from hotplate import Rule
 from tests.driver import Header, Reply
-from tests.fleet import Fleet, Gate, Node, eventually, total
+from tests.fleet import Fleet, Gate, Node, total
 from tests.redis_servers import RedisServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

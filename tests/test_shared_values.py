@@ -8,8 +8,9 @@ import pytest
 
 from hotplate import Cache, ConfigError, Rule
 from hotplate.errors import EncodeError
-from tests.fleet import Fleet, Node, eventually
+from tests.fleet import Fleet, Node
 from tests.redis_servers import RedisServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

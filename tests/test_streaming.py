@@ -15,7 +15,8 @@ from starlette.routing import Route
 from hotplate import CacheMiddleware
 from hotplate.asgi import Message, Receive, Scope, Send
 from tests.driver import Reply, Site, call
-from tests.servers import eventually, serving
+from tests.servers import serving
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

@@ -12,7 +12,8 @@ from hotplate import Cache, CacheMiddleware
 from hotplate.fastapi import CacheDep
 from hotplate.testing import ManualClock
 from tests.driver import START
-from tests.servers import Server, eventually, serving, serving_process
+from tests.servers import Server, serving, serving_process
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
 

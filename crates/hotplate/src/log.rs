@@ -24,10 +24,12 @@
 //!
 //! # Reading
 //!
-//! `target` says what an invalidation names and what a stored response answers to; `markers` keeps the log. Both take
-//! their locks and atomics from `sync`, so that `tests/log_model.rs` can build them over shuttle's.
+//! `target` says what an invalidation names and what a stored response answers to, `marked` what is known of each target;
+//! `markers` keeps the log. It takes its lock and atomics from `sync`, so that `tests/log_model.rs` can build it over
+//! shuttle's.
 
 pub mod followed;
+mod marked;
 mod markers;
 /// The locks and atomics of [`markers`].
 mod sync {
@@ -97,7 +99,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
-    use super::markers::MOST_MARKERS;
+    use super::marked::MOST_MARKERS;
     use super::*;
     use crate::key::Key;
     use proptest::prelude::*;

@@ -8,23 +8,9 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use hotplate::key::{Key, KeyParts};
-use hotplate::log::{Mode, Target};
+use hotplate::log::Mode;
 use proptest::prelude::*;
 use world::*;
-
-fn key_of(path: &str) -> Key {
-    Key::of(&KeyParts {
-        method: "GET",
-        scheme: b"https",
-        authority: b"example.org",
-        path: path.as_bytes(),
-        ..KeyParts::default()
-    })
-}
-
-/// The paths of the random world, and what names them.
-const PATHS: [&str; 3] = ["/p/0", "/p/1", "/q/0"];
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -69,29 +55,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (0..PATHS.len()).prop_map(Step::Ask),
         6 => (0..8_usize, ending).prop_map(|(load, ending)| Step::End(load, ending)),
-        3 => (0..10_usize, mode).prop_map(|(target, mode)| Step::Change(target, mode)),
+        3 => (0..TARGETS, mode).prop_map(|(target, mode)| Step::Change(target, mode)),
         1 => (0..PATHS.len(), any::<bool>()).prop_map(|(path, late)| Step::Write(path, late)),
         1 => (0..8_usize).prop_map(Step::TimeOut),
         1 => (0..8_usize).prop_map(Step::Leave),
         1 => (1..20_u64).prop_map(Step::Advance),
     ];
     proptest::collection::vec(step, 1..60)
-}
-
-/// What `Step::Change` may name, and which of [`PATHS`] that covers.
-fn target(number: usize) -> (Target<'static>, [bool; 3]) {
-    match number {
-        0 => (Target::Everything, [true; 3]),
-        1 => (Target::Prefix(b"/p"), [true, true, false]),
-        2 => (Target::Path(b"/p/0"), [true, false, false]),
-        3 => (Target::Path(b"/q/0"), [false, false, true]),
-        4 => (Target::Tag("kind:p"), [true, true, false]),
-        5 => (Target::Tag("name:0"), [true, false, true]),
-        6 => (Target::Key(key_of("/p/1")), [false, true, false]),
-        7 => (Target::Uri { authority: b"example.org", path: b"/p/1" }, [false, true, false]),
-        8 => (Target::Prefix(b"/"), [true; 3]),
-        _ => (Target::Tag("name:1"), [false, true, false]),
-    }
 }
 
 fn place(path: &str) -> usize {

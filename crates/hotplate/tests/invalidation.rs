@@ -2,20 +2,9 @@
 
 mod world;
 
-use hotplate::key::{Key, KeyParts};
 use hotplate::log::{Mode, Target};
 use hotplate_policy::reason::Reason;
 use world::*;
-
-fn key_of(path: &str) -> Key {
-    Key::of(&KeyParts {
-        method: "GET",
-        scheme: b"https",
-        authority: b"example.org",
-        path: path.as_bytes(),
-        ..KeyParts::default()
-    })
-}
 
 /// A world in which `/products/42` has the tags `products` and `product:42`.
 fn tagged() -> World {
@@ -31,7 +20,7 @@ fn names_of_42() -> Vec<Target<'static>> {
     let path: &[u8] = b"/products/42";
     vec![
         Target::Everything,
-        Target::Key(key_of("/products/42")),
+        Target::Key(primary_key("/products/42")),
         Target::Tag("products"),
         Target::Tag("product:42"),
         Target::Path(path),
@@ -57,7 +46,7 @@ fn what_is_named_is_loaded_again() {
 #[test]
 fn what_is_not_named_stays() {
     for target in [
-        Target::Key(key_of("/products/4")),
+        Target::Key(primary_key("/products/4")),
         Target::Tag("product:4"),
         Target::Tag("/products/42"),
         Target::Path(b"/products"),
@@ -103,7 +92,7 @@ fn a_key_goes_with_all_its_variants() {
     for ask in asks.clone() {
         world.send(ask);
     }
-    world.invalidate(&Target::Key(key_of("/a")), Mode::Hard);
+    world.invalidate(&Target::Key(primary_key("/a")), Mode::Hard);
     for ask in asks {
         assert!(!world.send(ask).is_hit());
     }

@@ -7,7 +7,7 @@ use hotplate_policy::time::Timestamp;
 use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread;
 
-// What the two files take from their crate and from their parent.
+// What the three files take from their crate and from their parent.
 mod key {
     pub(crate) use hotplate::key::Key;
 }
@@ -16,6 +16,9 @@ mod sync {
     pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
 }
 
+#[path = "../src/log/marked.rs"]
+#[allow(unreachable_pub, dead_code, reason = "of its own crate")]
+mod marked;
 #[path = "../src/log/markers.rs"]
 #[allow(unreachable_pub, dead_code, reason = "public in its own crate")]
 mod markers;

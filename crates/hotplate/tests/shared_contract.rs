@@ -182,6 +182,31 @@ macro_rules! contract {
     };
 }
 
+/// The contract, and every case that only servers can be brought to.
+#[cfg(feature = "redis")]
+macro_rules! contract_of_servers {
+    ($bench:ty) => {
+        contract!($bench);
+
+        tests! { Tested: redis_cases {
+            nothing_is_without_end,
+            nothing_is_under_another_name,
+            retain_raises_and_never_lowers,
+            a_log_that_is_used_goes_on_living,
+            garbage_is_fetched_as_it_is,
+            a_value_of_another_type_is_no_panic,
+            a_value_is_published_over_garbage,
+            a_value_is_published_over_another_type,
+            garbage_that_was_seen_is_leased,
+            garbage_in_the_log_is_replaced_by_a_new_log,
+            another_type_in_the_log_is_replaced_by_a_new_log,
+            garbage_on_the_channel_is_no_notice,
+            an_epoch_is_greater_although_the_clock_went_back,
+            scripts_that_the_servers_forgot_are_sent_again,
+        } }
+    };
+}
+
 mod memory {
     contract!(crate::bench::InMemory);
 
@@ -193,44 +218,10 @@ mod memory {
 
 #[cfg(feature = "redis")]
 mod redis_server {
-    contract!(crate::redis_bench::OneServer);
-
-    tests! { Tested: redis_cases {
-        nothing_is_without_end,
-        nothing_is_under_another_name,
-        retain_raises_and_never_lowers,
-        a_log_that_is_used_goes_on_living,
-        garbage_is_fetched_as_it_is,
-        a_value_of_another_type_is_no_panic,
-        a_value_is_published_over_garbage,
-        a_value_is_published_over_another_type,
-        garbage_that_was_seen_is_leased,
-        garbage_in_the_log_is_replaced_by_a_new_log,
-        another_type_in_the_log_is_replaced_by_a_new_log,
-        garbage_on_the_channel_is_no_notice,
-        an_epoch_is_greater_although_the_clock_went_back,
-        scripts_that_the_servers_forgot_are_sent_again,
-    } }
+    contract_of_servers!(crate::redis_bench::OneServer);
 }
 
 #[cfg(feature = "redis")]
 mod redis_cluster {
-    contract!(crate::redis_bench::ThreeMasters);
-
-    tests! { Tested: redis_cases {
-        nothing_is_without_end,
-        nothing_is_under_another_name,
-        retain_raises_and_never_lowers,
-        a_log_that_is_used_goes_on_living,
-        garbage_is_fetched_as_it_is,
-        a_value_of_another_type_is_no_panic,
-        a_value_is_published_over_garbage,
-        a_value_is_published_over_another_type,
-        garbage_that_was_seen_is_leased,
-        garbage_in_the_log_is_replaced_by_a_new_log,
-        another_type_in_the_log_is_replaced_by_a_new_log,
-        garbage_on_the_channel_is_no_notice,
-        an_epoch_is_greater_although_the_clock_went_back,
-        scripts_that_the_servers_forgot_are_sent_again,
-    } }
+    contract_of_servers!(crate::redis_bench::ThreeMasters);
 }

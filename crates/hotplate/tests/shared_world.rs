@@ -3,7 +3,8 @@
 //!
 //! * `distant`: the tier in memory as it looks from far away: answers take their time, and may get lost.
 //! * `tasks`: what runs: jobs of lookups, the readers of the log, what the caches spawn. Nothing runs unless it is polled.
-//! * `world`: processes, clients, runs of the application and the clock; `runs`: what the application does.
+//! * `world`: processes, the clock and the tasks of all; `clients`: their requests; `changes`: what is invalidated, set and
+//!   read beside them; `runs`: what the application does.
 //! * `random`: schedules drawn by a seed, and `properties`: what must be true after each step of them.
 //! * The others: one idea each, by name.
 
@@ -19,6 +20,10 @@
 mod answer;
 #[path = "world/ask.rs"]
 mod ask;
+#[path = "shared_world/changes.rs"]
+mod changes;
+#[path = "shared_world/clients.rs"]
+mod clients;
 #[path = "shared_world/distant.rs"]
 mod distant;
 #[path = "shared_world/endings.rs"]
@@ -39,6 +44,8 @@ mod refreshes;
 mod reply;
 #[path = "shared_world/runs.rs"]
 mod runs;
+#[path = "world/targets.rs"]
+mod targets;
 #[path = "shared_world/tasks.rs"]
 mod tasks;
 #[path = "shared_world/values.rs"]

@@ -6,46 +6,36 @@
 
 mod content;
 mod head;
+mod right;
+mod steps;
+mod written;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hotplate_policy::cache_status::{CacheStatus, Forward, forward_for};
-use hotplate_policy::control::LocalDirectives;
 use hotplate_policy::fields::Fields;
 use hotplate_policy::freshness::Flags;
-use hotplate_policy::groups;
 use hotplate_policy::invalidation;
 use hotplate_policy::reason::Reason;
 use hotplate_policy::request::RequestHead;
 use hotplate_policy::time::Timestamp;
-use hotplate_policy::validation::{self};
+use hotplate_policy::validation;
 
+pub use self::steps::{CLIENT_ONLY_FIELDS, ChunkStep, Dependency, Edits, HeadStep, LoadRequest};
+
+use self::written::Written;
 use crate::cache::Outcome;
 use crate::config::RuleId;
-use crate::entry::{Began, Body, Entry};
-use crate::exchange::client::is_client_freshness;
+use crate::entry::{Body, Entry};
 use crate::exchange::lookup::{Asked, HttpCache};
-use crate::exchange::publish::{Draft, group_tag};
+use crate::exchange::publish::Draft;
 use crate::exchange::request::{Lines, OwnedRequest, Request};
 use crate::exchange::response::{CACHE_NAME, Response};
 use crate::fill::{End, Permit};
 use crate::key::{Key, KeyParts};
-use crate::log::{Mode, Position, Standing, Target};
-use crate::share::{self, Lease, Place, SeekJob, Sought};
-use crate::tier::local::Slot;
-use crate::tier::shared::{LeaseEnd, Stamp};
-
-/// What a handler says about its own response: outranks rules and response fields.
-#[derive(Clone, Debug, Default)]
-pub struct Dependency {
-    /// Lifetimes, or that nothing is to be stored.
-    pub directives: LocalDirectives,
-    /// The lifetime told to clients.
-    pub client_ttl: Option<Duration>,
-    /// Tags, rendered.
-    pub tags: Vec<String>,
-}
+use crate::log::Position;
+use crate::share::Lease;
+use crate::tier::shared::Stamp;
 
 /// What the application's head brought.
 #[derive(Clone, Copy)]
@@ -104,51 +94,6 @@ impl<B> Origin<B> {
     }
 }
 
-/// Changes to the head the application sent, for the client.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Edits {
-    /// Drop the application's `Cache-Control` and `Expires`: those appended here speak to the client.
-    pub replace_freshness: bool,
-    /// Lines to add at the end.
-    pub append: Vec<(&'static str, Vec<u8>)>,
-}
-
-impl Edits {
-    /// Whether the application's line of this name is dropped.
-    #[must_use]
-    pub fn replaces(&self, name: &[u8]) -> bool {
-        (self.replace_freshness && is_client_freshness(name))
-            || (name.eq_ignore_ascii_case(b"x-cache") && self.append.iter().any(|(own, _)| *own == "x-cache"))
-    }
-}
-
-/// What happens with the head.
-#[derive(Debug)]
-pub enum HeadStep<B> {
-    /// Send it, edited; chunks follow as they come.
-    Send(Edits),
-    /// Keep it until the next chunk.
-    Hold,
-    /// The client's whole answer is this; what the application sends further is not for the client.
-    Answer(Response<B>),
-    /// Nothing of this run is for the client: run the application once more when it has returned (see
-    /// [`Exchange::end`]).
-    Discard,
-}
-
-/// What happens with a chunk.
-#[derive(Debug)]
-pub enum ChunkStep<B> {
-    /// Send it.
-    Send,
-    /// Send the head that was held, edited, then the chunk.
-    SendHead(Edits),
-    /// The client's whole answer is this: the head that was held and its body are complete.
-    Answer(Response<B>),
-    /// The client has its answer already.
-    Drop,
-}
-
 /// One run of the application for one request.
 pub struct Exchange<B: Body> {
     http: Arc<HttpCache<B>>,
@@ -179,22 +124,6 @@ pub struct Exchange<B: Body> {
     state: State<B>,
 }
 
-/// What a write has made untrue.
-#[derive(Debug)]
-struct Written {
-    /// Paths on the request's host, as rules see them.
-    paths: Vec<String>,
-    tags: Vec<String>,
-    /// When its response began.
-    at: Timestamp,
-}
-
-impl<B: Body> Drop for Exchange<B> {
-    fn drop(&mut self) {
-        self.finish_write();
-    }
-}
-
 enum State<B> {
     /// The application has not answered yet.
     Waiting,
@@ -221,19 +150,6 @@ enum Purpose {
 
 /// More chunks than this are joined while they are recorded: each takes memory beside its bytes.
 const MOST_CHUNKS: usize = 4096;
-
-/// How the load's request differs from the client's.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct LoadRequest {
-    /// Load with `GET` although the client sent `HEAD`.
-    pub as_get: bool,
-    /// Lines to add after the client's conditional and range fields were taken out.
-    pub add: Vec<(&'static str, Vec<u8>)>,
-}
-
-/// The request fields that concern the client's own copy, not the stored response, and are left out of a load.
-pub const CLIENT_ONLY_FIELDS: [&str; 6] =
-    ["if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range", "range"];
 
 impl<B: Body> Exchange<B> {
     pub(crate) fn bypass(
@@ -297,48 +213,6 @@ impl<B: Body> Exchange<B> {
             again: false,
             failed: false,
             state: State::Waiting,
-        }
-    }
-
-    /// The load is for all processes.
-    pub(crate) fn hold(&mut self, lease: Option<Lease>) {
-        self.lease = lease;
-    }
-
-    /// For a refresh, where there is a shared tier: what is to be awaited before the application is run.
-    #[must_use]
-    pub fn refresh_job(&self) -> Option<SeekJob> {
-        let share = self.http.cache.share.as_ref().filter(|share| share.is_up())?;
-        let known = self.origin.stale.as_ref().map_or(self.request_time, |stale| stale.meta.request_time);
-        let place = Place {
-            primary: self.primary?,
-            uri: Some((self.request.authority.clone(), self.request.path.clone())),
-        };
-        Some(SeekJob::new(share, self.origin.key, place, Some(known), share::Purpose::Refresh))
-    }
-
-    /// What [`Exchange::refresh_job`] came to.
-    ///
-    /// # Returns
-    ///
-    /// Whether the application is to be run: no other process has refreshed the response, or does.
-    pub fn refreshed(&mut self, sought: Sought) -> bool {
-        match sought {
-            Sought::Lease(lease) => {
-                self.lease = Some(lease);
-                true
-            }
-            Sought::Nothing => true,
-            Sought::Found(sighting) => {
-                let entry = Arc::new(sighting.entry.landed(sighting.position, sighting.soft));
-                self.http.land(sighting.key, &entry);
-                self.finish_permit(End::Stored);
-                false
-            }
-            Sought::Vary(_) | Sought::Search(_) | Sought::NotStorable | Sought::Busy => {
-                self.abandon();
-                false
-            }
         }
     }
 
@@ -538,81 +412,6 @@ impl<B: Body> Exchange<B> {
         let how = self.http.provenance(status, word, false, self.request_time);
         how.write(&mut append);
         Edits { replace_freshness: false, append }
-    }
-
-    fn finish_permit(&mut self, end: End<Outcome<B>>) {
-        if let Some(lease) = self.lease.take() {
-            lease.end(match &end {
-                // What is stored for all takes the lease with it.
-                End::Stored | End::Given(_) | End::Abandoned => LeaseEnd::Abandoned,
-                End::NotStorable => LeaseEnd::NotStorable,
-                End::Failed(_) => LeaseEnd::Failed,
-            });
-        }
-        if let Some(permit) = self.permit.take() {
-            permit.finish(end);
-        }
-    }
-
-    /// The answer cannot be stored: whoever waits goes at once, and for a while nobody waits for this key.
-    fn remember_not_storable(&mut self, reason: Reason, now: Timestamp) {
-        self.http.cache.counters.count_not_stored(reason);
-        if self.permit.is_some() {
-            let _publishing = self.http.cache.publishing();
-            let local = &self.http.cache.local;
-            let began = Began { position: self.position, request_time: self.request_time };
-            let keep = match local.get(&self.origin.key) {
-                Some(Slot::Response(present)) => {
-                    let standing = self.http.cache.log.standing(&present.footprint, present.position);
-                    let fresh = present.meta.is_fresh(now) && !present.meta.flags.is_no_cache();
-                    present.began() > began || (fresh && standing == Standing::Current)
-                }
-                Some(Slot::Vary(_) | Slot::Search(_)) => true,
-                Some(Slot::HitForMiss { .. }) | None => false,
-            };
-            if !keep {
-                local.insert(
-                    self.origin.key,
-                    Slot::HitForMiss { until: now.plus(self.http.settings.hit_for_miss) },
-                );
-            }
-        }
-        self.finish_permit(End::NotStorable);
-    }
-
-    /// A write went through: its URI, the paths of the same origin it names (RFC 9111 §4.4) and the groups it names
-    /// (RFC 9875 §3) are no longer true. They are named again when the application is done with it.
-    fn wrote(&mut self, fields: Fields<'_>, at: Timestamp) {
-        let request = &self.request;
-        let further =
-            invalidation::further_targets(&request.scheme, &request.authority, &request.raw_path, fields);
-        let mut paths: Vec<String> = further.map(|path| request.relative(&path)).collect();
-        paths.push(request.path.to_string());
-        let groups = groups::invalidated_groups(fields, false);
-        let tags = groups.iter().map(|group| group_tag(&request.scheme, &request.authority, group)).collect();
-        let written = Written { paths, tags, at };
-        self.invalidate(&written);
-        self.written = Some(written);
-    }
-
-    /// What a handler commits after its response has begun is not in what was loaded in between.
-    fn finish_write(&mut self) {
-        if let Some(written) = self.written.take() {
-            self.invalidate(&written);
-        }
-    }
-
-    fn invalidate(&self, written: &Written) {
-        let authority = &self.request.authority;
-        let paths = written.paths.iter().map(|path| Target::Uri { authority, path: path.as_bytes() });
-        let targets: Vec<Target<'_>> = paths.chain(written.tags.iter().map(|tag| Target::Tag(tag))).collect();
-        // Nobody waits for the other processes to hear of it: it is on its way before the client has its answer.
-        drop(self.http.cache.invalidate_all(&targets, Mode::Hard, written.at));
-    }
-
-    /// When the load began as other processes understand it, and the right to it; the latter is there once.
-    pub(crate) fn for_all(&mut self) -> (Option<Stamp>, Option<Lease>) {
-        (self.stamp, self.lease.take())
     }
 
     pub(crate) fn jitter(&self) -> f64 {

@@ -10,12 +10,14 @@
 //!
 //! A response that is judged current here may be kept in the local tier at the own position read before.
 //!
-//! An invalidation by this process is *pending* until the shared tier has acknowledged it. Until then no response from
-//! the shared tier that it names is used: however it is stamped, it is older.
+//! An invalidation by this process is *pending* until it was read in the log, or in a snapshot of it. Until the shared tier
+//! has acknowledged it, no response from there that it names is used: however it is stamped, it is older. From then on it
+//! counts from the position that was acknowledged, although the log has not been read so far.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::{PoisonError, RwLock};
 
+use super::marked::Marked;
 use super::{Footprint, Mode, Standing, TargetId};
 use crate::tier::shared::{Cursor, Head, Record, Snapshot};
 
@@ -24,9 +26,6 @@ const OWN: usize = 4096;
 
 /// More invalidations than this are not kept while the shared tier is away: all of them become one of everything.
 pub const MOST_PENDING: usize = 1024;
-
-/// The most markers of the shared log that are held; see [`super::markers::MOST_MARKERS`].
-const MOST_MARKERS: usize = super::markers::MOST_MARKERS;
 
 /// What the shared log says of a response that came from the shared tier.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,9 +47,7 @@ struct State {
     cursor: Cursor,
     /// The position of the last snapshot: what it has was not read record by record.
     summed: u64,
-    floor: u64,
-    everything: Marker,
-    by_target: HashMap<TargetId, Marker>,
+    marked: Marked<()>,
     pending: Vec<Pending>,
     /// Nonces of own records, which the own log has already.
     own: VecDeque<u64>,
@@ -63,12 +60,6 @@ struct Pending {
     record: Record,
     /// Where the shared tier has appended it, once it has said so.
     told: Option<Head>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Marker {
-    hard: u64,
-    soft: u64,
 }
 
 impl Followed {
@@ -169,9 +160,7 @@ impl Followed {
         state.cursor.nonce = record.nonce;
         state.mark(record, position);
         state.pending.retain(|pending| pending.record.nonce != record.nonce);
-        if state.by_target.len() > MOST_MARKERS {
-            state.drop_older_half();
-        }
+        state.marked.keep_to_the_most();
         !state.known_own.contains(&record.nonce)
     }
 
@@ -186,11 +175,9 @@ impl Followed {
         let lost = before.epoch != snapshot.cursor.head.epoch || snapshot.floor > before.position;
         state.cursor = snapshot.cursor;
         state.summed = snapshot.cursor.head.position;
-        state.floor = snapshot.floor;
-        state.everything = Marker::default();
-        state.by_target.clear();
+        state.marked = Marked::starting_at(snapshot.floor);
         for (target, mode, position) in &snapshot.markers {
-            state.marker(*target).set(*mode, *position);
+            state.marked.mark(*target, *mode, *position, ());
         }
         let head = snapshot.cursor.head;
         state.pending.retain(|pending| {
@@ -240,31 +227,16 @@ pub enum Missed {
 }
 
 impl State {
-    fn marker(&mut self, target: Option<TargetId>) -> &mut Marker {
-        match target {
-            Some(target) => self.by_target.entry(target).or_default(),
-            None => &mut self.everything,
-        }
-    }
-
     fn mark(&mut self, record: &Record, position: u64) {
         for target in &record.targets {
-            self.marker(*target).set(record.mode, position);
+            self.marked.mark(*target, record.mode, position, ());
         }
     }
 
     fn standing(&self, footprint: &Footprint, position: u64) -> Standing {
-        if position < self.floor || position < self.everything.hard {
-            return Standing::Invalid;
-        }
-        let mut soft = position < self.everything.soft;
-        for target in footprint.targets() {
-            if let Some(marker) = self.by_target.get(target) {
-                if position < marker.hard {
-                    return Standing::Invalid;
-                }
-                soft |= position < marker.soft;
-            }
+        let mut standing = self.marked.standing(footprint, position);
+        if standing == Standing::Invalid {
+            return standing;
         }
         for Pending { record, told } in &self.pending {
             // Told at or before the cursor it would have been read by now: the log was lost, and positions mean nothing.
@@ -278,34 +250,12 @@ impl State {
             if record.targets.iter().any(named) {
                 match record.mode {
                     Mode::Hard => return Standing::Invalid,
-                    Mode::Soft => soft = true,
+                    Mode::Soft if standing == Standing::Current => standing = Standing::Soft,
+                    Mode::Soft => {}
                 }
             }
         }
-        if soft { Standing::Soft } else { Standing::Current }
-    }
-
-    fn drop_older_half(&mut self) {
-        let mut positions: Vec<u64> = self.by_target.values().map(Marker::last).collect();
-        let middle = positions.len() / 2;
-        let (_, median, _) = positions.select_nth_unstable(middle);
-        let floor = *median;
-        self.by_target.retain(|_, marker| marker.last() > floor);
-        self.floor = self.floor.max(floor);
-    }
-}
-
-impl Marker {
-    /// Positions come in any order from a snapshot.
-    fn set(&mut self, mode: Mode, position: u64) {
-        match mode {
-            Mode::Hard => self.hard = self.hard.max(position),
-            Mode::Soft => self.soft = self.soft.max(position),
-        }
-    }
-
-    fn last(&self) -> u64 {
-        self.hard.max(self.soft)
+        standing
     }
 }
 

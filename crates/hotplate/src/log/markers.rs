@@ -1,6 +1,6 @@
 //! The log itself: a marker for each target, and the position of the last record.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::PoisonError;
@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use hotplate_policy::time::Timestamp;
 
+use super::marked::Marked;
 use super::sync::{AtomicU64, Ordering, RwLock};
 use super::{Footprint, Mode, Position, Record, Standing, Target, TargetId};
-
-/// The most markers kept; beyond it the older half goes, and with it what was loaded before and not asked for since.
-pub(super) const MOST_MARKERS: usize = 1 << 18;
 
 /// How many of the last records are kept for people to look at.
 const RECENT: usize = 128;
@@ -30,18 +28,9 @@ pub struct Log {
 
 #[derive(Default)]
 struct Markers {
-    by_target: HashMap<TargetId, Marker>,
-    everything: Marker,
-    /// What was loaded before this position is not usable: the markers that would tell are gone.
-    floor: u64,
+    /// With the time each was set last.
+    marked: Marked<Timestamp>,
     recent: VecDeque<Record>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Marker {
-    hard: u64,
-    soft: u64,
-    at: Timestamp,
 }
 
 impl Default for Log {
@@ -92,19 +81,12 @@ impl Log {
     pub fn append_id(&self, id: Option<TargetId>, words: String, mode: Mode, now: Timestamp) -> Position {
         let mut markers = self.markers.write().unwrap_or_else(PoisonError::into_inner);
         let position = self.head.load(Ordering::Relaxed) + 1;
-        match id {
-            Some(id) => markers.by_target.entry(id).or_default().set(mode, position, now),
-            None => {
-                markers.everything.set(mode, position, now);
-                if mode == Mode::Hard {
-                    // Everything older is untrue already, so no older marker can say more.
-                    markers.by_target.clear();
-                }
-            }
+        markers.marked.mark(id, mode, position, now);
+        if id.is_none() && mode == Mode::Hard {
+            // Everything older is untrue already, so no older marker can say more.
+            markers.marked.forget_targets();
         }
-        if markers.by_target.len() > MOST_MARKERS {
-            markers.drop_older_half();
-        }
+        markers.marked.keep_to_the_most();
         if markers.recent.len() == RECENT {
             markers.recent.pop_back();
         }
@@ -122,7 +104,7 @@ impl Log {
             return Standing::Current;
         }
         let markers = self.markers.read().unwrap_or_else(PoisonError::into_inner);
-        markers.standing(footprint, position.as_u64())
+        markers.marked.standing(footprint, position.as_u64())
     }
 
     /// As [`Log::standing`], remembering in `verified` up to which record the answer is known, so that a response
@@ -147,7 +129,7 @@ impl Log {
         }
         let standing = {
             let markers = self.markers.read().unwrap_or_else(PoisonError::into_inner);
-            markers.standing(footprint, known)
+            markers.marked.standing(footprint, known)
         };
         if standing == Standing::Current {
             verified.fetch_max(head, Ordering::Relaxed);
@@ -159,21 +141,13 @@ impl Log {
     /// would make untrue is gone by then. What is not, is [`Standing::Invalid`].
     pub fn prune(&self, now: Timestamp, longest: Duration) {
         let mut markers = self.markers.write().unwrap_or_else(PoisonError::into_inner);
-        let mut floor = markers.floor;
-        markers.by_target.retain(|_, marker| {
-            let keep = now.since(marker.at) <= longest;
-            if !keep {
-                floor = floor.max(marker.last());
-            }
-            keep
-        });
-        markers.floor = floor;
+        markers.marked.keep(|at| now.since(*at) <= longest);
     }
 
     /// How many markers are held.
     #[must_use]
     pub fn markers(&self) -> usize {
-        self.markers.read().unwrap_or_else(PoisonError::into_inner).by_target.len()
+        self.markers.read().unwrap_or_else(PoisonError::into_inner).marked.len()
     }
 
     /// The last records, newest first, at most `most`, of the 128 that are kept.
@@ -192,48 +166,5 @@ impl Log {
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Log").field("position", &self.position()).finish_non_exhaustive()
-    }
-}
-
-impl Markers {
-    fn standing(&self, footprint: &Footprint, position: u64) -> Standing {
-        if position < self.floor || position < self.everything.hard {
-            return Standing::Invalid;
-        }
-        let mut soft = position < self.everything.soft;
-        if !self.by_target.is_empty() {
-            for target in footprint.targets() {
-                if let Some(marker) = self.by_target.get(target) {
-                    if position < marker.hard {
-                        return Standing::Invalid;
-                    }
-                    soft |= position < marker.soft;
-                }
-            }
-        }
-        if soft { Standing::Soft } else { Standing::Current }
-    }
-
-    fn drop_older_half(&mut self) {
-        let mut positions: Vec<u64> = self.by_target.values().map(Marker::last).collect();
-        let middle = positions.len() / 2;
-        let (_, median, _) = positions.select_nth_unstable(middle);
-        let floor = *median;
-        self.by_target.retain(|_, marker| marker.last() > floor);
-        self.floor = self.floor.max(floor);
-    }
-}
-
-impl Marker {
-    fn set(&mut self, mode: Mode, position: u64, at: Timestamp) {
-        match mode {
-            Mode::Hard => self.hard = position,
-            Mode::Soft => self.soft = position,
-        }
-        self.at = at;
-    }
-
-    fn last(&self) -> u64 {
-        self.hard.max(self.soft)
     }
 }

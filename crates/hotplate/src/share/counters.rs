@@ -83,6 +83,11 @@ impl ShareCounters {
         }
     }
 
+    /// What was answered; a fault is counted, and what was asked goes on without.
+    pub(super) fn answer<T>(&self, answered: Result<T, Fault>) -> Option<T> {
+        answered.map_err(|fault| self.count_fault(fault)).ok()
+    }
+
     /// `None`: it opened, and what is inside is not what its kind says.
     pub(super) fn count_unreadable(&self, error: Option<OpenError>) {
         let place = error.and_then(|error| OpenError::ALL.iter().position(|known| *known == error));

@@ -34,9 +34,7 @@ impl Share {
             turns = (turns + 1) % TURNS_BETWEEN_SIGNS;
             if turns == 0 {
                 let longest = Duration::from_millis(self.retained_millis.load(Ordering::Acquire));
-                if let Err(fault) = self.tier.retain(longest).await {
-                    self.counters.count_fault(fault);
-                }
+                self.counters.answer(self.tier.retain(longest).await);
             }
             let gaps = self.counters.gaps.load(Ordering::Relaxed);
             match self.follow_once().await {

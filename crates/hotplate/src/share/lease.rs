@@ -80,11 +80,10 @@ impl Share {
         loop {
             self.tier.pause(self.options.lease / 3).await;
             for (key, token) in self.leases.held() {
-                match self.tier.renew(key, token, self.options.lease).await {
-                    Ok(true) => {}
+                let renewed = self.tier.renew(key, token, self.options.lease).await;
+                if self.counters.answer(renewed) == Some(false) {
                     // Somebody else may load by now. What this one stores is compared with theirs.
-                    Ok(false) => self.leases.remove(key, token),
-                    Err(fault) => self.counters.count_fault(fault),
+                    self.leases.remove(key, token);
                 }
             }
         }
@@ -94,8 +93,7 @@ impl Share {
     pub(super) async fn release(&self, key: Key, token: Token, end: LeaseEnd) {
         self.leases.remove(key, token);
         let mut left = self.options.lease;
-        while let Err(fault) = self.tier.release(key, token, end).await {
-            self.counters.count_fault(fault);
+        while self.counters.answer(self.tier.release(key, token, end).await).is_none() {
             let Some(less) = left.checked_sub(RELEASE_AGAIN) else { return };
             left = less;
             self.tier.pause(RELEASE_AGAIN).await;

@@ -6,7 +6,7 @@
 //! * `seek`: looks a key up in the shared tier, and takes the lease to load it where nothing usable is there.
 //! * `lease`: who may load, of all processes. Renewed while the load runs, given back by its owner alone.
 //! * `store`: writes what was loaded.
-//! * `counters`: what went wrong and how often.
+//! * `counters`: what went wrong and how often. `promise`: what one task waits for and another one tells.
 //!
 //! # When the shared tier fails
 //!
@@ -22,6 +22,7 @@
 mod counters;
 mod follow;
 mod lease;
+mod promise;
 mod seek;
 mod store;
 
@@ -39,12 +40,13 @@ pub use store::{Leading, Storing};
 
 use bytes::Bytes;
 
+use self::promise::Promise;
 use crate::clock::Clock;
 use crate::key::Key;
 use crate::log::followed::Followed;
 use crate::log::{Log, Mode, TargetId};
 use crate::tier::sealed::Sealer;
-use crate::tier::shared::{Head, LeaseEnd, Notice, Record, SharedTier, Stamp};
+use crate::tier::shared::{Head, LeaseEnd, Notice, Record, SharedTier, Stamp, Token};
 use hotplate_policy::time::Timestamp;
 
 /// Bodies of so many bytes are encoded and decoded away from the task that waits for many others.
@@ -255,35 +257,23 @@ impl Share {
 
     async fn send(&self, record: Record) -> Option<Head> {
         let nonce = record.nonce;
-        match self.tier.append(record).await {
-            Ok(head) => {
-                if !self.followed.acknowledge(nonce, head) {
-                    self.unsent.store(true, Ordering::Release);
-                }
-                Some(head)
-            }
-            Err(fault) => {
-                self.counters.count_fault(fault);
-                self.unsent.store(true, Ordering::Release);
-                None
-            }
+        let head = self.counters.answer(self.tier.append(record).await);
+        if !head.is_some_and(|head| self.followed.acknowledge(nonce, head)) {
+            self.unsent.store(true, Ordering::Release);
         }
+        head
     }
 
     /// Removes a value that is older than a stamp, if the shared tier can be asked.
     pub async fn remove_older(&self, key: Key, than: Stamp) {
-        if let Err(fault) = self.tier.remove_older(key, than).await {
-            self.counters.count_fault(fault);
-        }
+        self.counters.answer(self.tier.remove_older(key, than).await);
     }
 
     /// Removes a value that cannot be read, unless another one has taken its place.
     fn discard_unreadable(self: &Arc<Self>, key: Key, seen: Bytes) {
         let share = Arc::clone(self);
         self.executor.spawn(Box::pin(async move {
-            if let Err(fault) = share.tier.remove_seen(key, seen).await {
-                share.counters.count_fault(fault);
-            }
+            share.counters.answer(share.tier.remove_seen(key, seen).await);
         }));
     }
 
@@ -300,9 +290,7 @@ impl Share {
         let share = Arc::clone(self);
         self.executor.spawn(Box::pin(async move {
             for key in keys {
-                if let Err(fault) = share.tier.remove(key).await {
-                    share.counters.count_fault(fault);
-                }
+                share.counters.answer(share.tier.remove(key).await);
             }
         }));
     }
@@ -330,7 +318,7 @@ impl Share {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn end_lease(self: &Arc<Self>, key: Key, token: crate::tier::shared::Token, end: LeaseEnd) {
+    fn end_lease(self: &Arc<Self>, key: Key, token: Token, end: LeaseEnd) {
         let share = Arc::clone(self);
         self.executor.spawn(Box::pin(async move { share.release(key, token, end).await }));
     }
@@ -348,39 +336,6 @@ struct Outbox {
     waiting: Vec<(Record, Arc<Promise<Option<Head>>>)>,
     /// A task sends what waits.
     is_sending: bool,
-}
-
-/// An answer that one task gives and another may wait for.
-struct Promise<T>(Mutex<(Option<T>, Option<Waker>)>);
-
-impl<T> Default for Promise<T> {
-    fn default() -> Self {
-        Self(Mutex::new((None, None)))
-    }
-}
-
-impl<T> Promise<T> {
-    fn tell(&self, answer: T) {
-        let waker = {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            state.0 = Some(answer);
-            state.1.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn poll(&self, waker: &Waker) -> Poll<T> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.0.take() {
-            Some(answer) => Poll::Ready(answer),
-            None => {
-                state.1 = Some(waker.clone());
-                Poll::Pending
-            }
-        }
-    }
 }
 
 /// A number nobody else draws; never 0.

@@ -72,19 +72,14 @@ impl Share {
     /// How its lease ends: [`LeaseEnd::Failed`] if it could not be written, so that those who wait load for themselves.
     pub async fn store_now<B: Body>(&self, storing: Storing<B>) -> LeaseEnd {
         let Some(ttl) = storing.ttl(self.clock.now()) else { return LeaseEnd::NotStorable };
-        match self.write(storing, ttl).await {
-            Ok(published) => {
-                add(match published {
-                    Published::Stored => &self.counters.stored,
-                    Published::Older => &self.counters.older,
-                });
-                LeaseEnd::Stored
-            }
-            Err(fault) => {
-                self.counters.count_fault(fault);
-                LeaseEnd::Failed
-            }
-        }
+        let Some(published) = self.counters.answer(self.write(storing, ttl).await) else {
+            return LeaseEnd::Failed;
+        };
+        add(match published {
+            Published::Stored => &self.counters.stored,
+            Published::Older => &self.counters.older,
+        });
+        LeaseEnd::Stored
     }
 
     /// Adds to a counter; `None`: it could not be told.
@@ -94,15 +89,7 @@ impl Share {
         number: i64,
         ttl: Duration,
     ) -> Pin<Box<dyn Future<Output = Option<i64>> + Send + 'static>> {
-        Box::pin(async move {
-            match self.tier.tally(key, number, ttl).await {
-                Ok(count) => Some(count),
-                Err(fault) => {
-                    self.counters.count_fault(fault);
-                    None
-                }
-            }
-        })
+        Box::pin(async move { self.counters.answer(self.tier.tally(key, number, ttl).await) })
     }
 
     async fn write<B: Body>(&self, storing: Storing<B>, ttl: Duration) -> Result<Published, Fault> {

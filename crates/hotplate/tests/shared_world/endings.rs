@@ -7,7 +7,7 @@ use hotplate::share::ShareOptions;
 use crate::ask::get;
 use crate::reply::{Reply, ok, status};
 use crate::tasks::Work;
-use crate::world::{Making, Standing, World};
+use crate::world::{ClientId, Making, Standing, World};
 
 const LEASE: Duration = Duration::from_secs(3);
 
@@ -124,21 +124,20 @@ fn a_load_whose_lease_expired_replaces_nothing_newer() {
     assert_eq!(world.found(third, "/a").text(), "newer");
 }
 
+/// A client that looks in the shared tier, its lookup polled so often; `None` if it has ended by then.
+fn looking(polls: usize) -> Option<(World, ClientId)> {
+    let mut world = world(2);
+    let client = world.begin(0, get("/a"));
+    for _ in 0..polls {
+        world.poll_lookup_of(client);
+    }
+    (world.standing(client) == Standing::Seeking).then_some((world, client))
+}
+
 #[test]
 fn whoever_leaves_while_he_looks_leaves_no_lease_behind() {
     for polls in 0..8 {
-        let mut world = world(2);
-        let client = world.begin(0, get("/a"));
-        for _ in 0..polls {
-            let its = (0..world.tasks.len())
-                .find(|task| matches!(world.tasks[*task].work, Work::Seek(own, _) if own == client));
-            if let Some(its) = its {
-                world.poll(its);
-            }
-        }
-        if world.standing(client) != Standing::Seeking {
-            break;
-        }
+        let Some((mut world, client)) = looking(polls) else { break };
         // What it asked for is answered to nobody.
         world.leave(client, true);
         world.settle();
@@ -150,18 +149,7 @@ fn whoever_leaves_while_he_looks_leaves_no_lease_behind() {
 #[test]
 fn a_lookup_that_is_dropped_half_way_leaves_no_lease_behind() {
     for polls in 0..8 {
-        let mut world = world(2);
-        let client = world.begin(0, get("/a"));
-        for _ in 0..polls {
-            let its = (0..world.tasks.len())
-                .find(|task| matches!(world.tasks[*task].work, Work::Seek(own, _) if own == client));
-            if let Some(its) = its {
-                world.poll(its);
-            }
-        }
-        if world.standing(client) != Standing::Seeking {
-            break;
-        }
+        let Some((mut world, client)) = looking(polls) else { break };
         world.leave(client, false);
         world.settle();
         let next = world.ask(1, get("/a"));

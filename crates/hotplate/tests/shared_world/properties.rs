@@ -10,7 +10,8 @@ use hotplate::log::Mode;
 use hotplate::tier::memory::Condition;
 use hotplate::tier::shared::Head;
 
-use crate::random::{PATHS, Play, VALUES, value_key};
+use crate::random::{Play, VALUES, VARYING, value_key};
+use crate::targets::PATHS;
 use crate::world::{ChangeId, ClientId, LoadId, OpId, ReadId, Standing, World};
 
 type Versions = [u64; 3];
@@ -210,7 +211,7 @@ impl Known {
             }
             assert!(run.leased || troubled, "a load of {} without the lease of all", run.ask.path);
             // Whoever knows that the last one varies loads it under another key than who does not.
-            if !run.leased || run.ask.path == PATHS[2] {
+            if !run.leased || run.ask.path == VARYING {
                 continue;
             }
             let open = world.loads.iter().enumerate().find(|(other, other_run)| {

@@ -8,7 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use hotplate::key::{Key, KeyParts};
+use hotplate::key::Key;
 use hotplate::log::{Mode, Target};
 use hotplate::rules::RuleOptions;
 use hotplate::share::{OnOutage, ShareOptions};
@@ -17,13 +17,14 @@ use hotplate::tier::memory::{Condition, Store};
 use crate::ask::{Ask, get};
 use crate::properties::Known;
 use crate::reply::{Reply, ok, status};
+use crate::targets::{PATHS, TARGETS, target};
 use crate::tasks::{Dice, Work};
 use crate::world::{LoadId, Making, Standing, World};
 
-/// The paths of the random world. The last varies by `x-side`.
-pub const PATHS: [&str; 3] = ["/p/0", "/p/1", "/q/0"];
+/// The path whose answers vary by `x-side`.
+pub const VARYING: &str = PATHS[2];
 
-/// The names of values.
+/// How many names of values there are.
 pub const VALUES: usize = 2;
 
 /// How many schedules each test plays, and how many steps each has.
@@ -82,35 +83,8 @@ pub const CALM: Play = Play {
     values: false,
 };
 
-pub fn primary_key(path: &str) -> Key {
-    Key::of(&KeyParts {
-        method: "GET",
-        scheme: b"https",
-        authority: b"example.org",
-        path: path.as_bytes(),
-        ..KeyParts::default()
-    })
-}
-
 pub fn value_key(number: usize) -> Key {
     Key::from_u128(0x7000 + number as u128)
-}
-
-/// What an invalidation may name, and which of [`PATHS`] that covers.
-fn target(number: usize) -> (Target<'static>, [bool; 3]) {
-    match number {
-        0 => (Target::Everything, [true; 3]),
-        1 => (Target::Prefix(b"/p"), [true, true, false]),
-        2 => (Target::Path(b"/p/0"), [true, false, false]),
-        3 => (Target::Path(b"/q/0"), [false, false, true]),
-        4 => (Target::Tag("kind:p"), [true, true, false]),
-        5 => (Target::Tag("name:0"), [true, false, true]),
-        6 => (Target::Key(primary_key("/p/1")), [false, true, false]),
-        7 => (Target::Uri { authority: b"example.org", path: b"/p/1" }, [false, true, false]),
-        8 => (Target::Prefix(b"/"), [true; 3]),
-        9 => (Target::Key(primary_key("/q/0")), [false, false, true]),
-        _ => (Target::Tag("name:1"), [false, true, false]),
-    }
 }
 
 /// How a run ends; drawn when it is moved on first.
@@ -270,13 +244,13 @@ impl Schedule {
             Ending::Abandon => return None,
         };
         let reply = reply.etag(&etag);
-        Some(if run.ask.path == PATHS[2] { reply.field("vary", "x-side") } else { reply })
+        Some(if run.ask.path == VARYING { reply.field("vary", "x-side") } else { reply })
     }
 
     /// Everything under a target changes, and then it is invalidated.
     fn change(&mut self) {
         let process = self.process();
-        let number = self.dice.below(11);
+        let number = self.dice.below(TARGETS);
         let (target, covers) = target(number);
         for (path, _) in PATHS.iter().zip(covers).filter(|(_, covered)| *covered) {
             *self.world.data.entry((*path).into()).or_default() += 1;

@@ -100,7 +100,7 @@ impl World {
 
     /// What the job of a refresh has come to.
     pub fn refreshed(&mut self, load: LoadId, sought: Sought) {
-        self.tell(|| format!("refresh {load:?}: {}", crate::world::word(&sought)));
+        self.tell(|| format!("refresh {load:?}: {}", crate::clients::word(&sought)));
         let run = &mut self.loads[load.0];
         run.leased = matches!(sought, Sought::Lease(_));
         let Some(exchange) = &mut run.exchange else { return };

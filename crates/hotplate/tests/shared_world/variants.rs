@@ -72,7 +72,7 @@ fn an_invalidation_of_the_key_reaches_every_variant_in_every_process() {
             world.send(0, side(name), &varied("old"));
             world.ask(1, side(name));
         }
-        let key = crate::random::primary_key("/a");
+        let key = crate::targets::primary_key("/a");
         world.invalidate(1, &hotplate::log::Target::Key(key), hotplate::log::Mode::Hard);
         world.settle();
         for process in [0, 1] {

@@ -96,8 +96,7 @@ fn without_a_local_tier_who_waits_for_a_lookup_is_as_old_as_that_and_who_does_no
     let early = world.begin(1, get("/a"));
     // It has read the value and the head, and its answer is on its way.
     for _ in 0..2 {
-        let its = (0..world.tasks.len()).find(|task| matches!(world.tasks[*task].work, Work::Seek(..)));
-        world.poll(its.unwrap());
+        assert!(world.poll_lookup_of(early));
     }
     let change = world.invalidate(0, &Target::Path(b"/a"), Mode::Hard);
     world.settle_only(|task| task.process == 0);
@@ -156,10 +155,7 @@ fn a_load_that_ended_while_it_was_being_looked_up_is_not_repeated() {
     let late = world.begin(1, get("/a"));
     // Process 1 has seen that nothing is stored, and not asked for the lease yet.
     for _ in 0..3 {
-        let its = (0..world.tasks.len())
-            .find(|task| matches!(world.tasks[*task].work, Work::Seek(client, _) if client == late))
-            .unwrap();
-        world.poll(its);
+        assert!(world.poll_lookup_of(late));
     }
     let load = world.load(leader);
     world.finish_with(load, &ok("once"));

@@ -19,6 +19,7 @@ mod answer;
 mod ask;
 mod moves;
 mod reply;
+mod targets;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub use answer::Answer;
 pub use ask::{Ask, get, head, post, request};
 #[allow(unused_imports, reason = "as above")]
 pub use reply::{Reply, ok, status};
+#[allow(unused_imports, reason = "as above")]
+pub use targets::{PATHS, TARGETS, primary_key, target};
 
 /// The bound of the cache of every world, unless it says otherwise.
 const MAX_BYTES: u64 = 4 << 20;

@@ -1,4 +1,5 @@
-//! Being connected, and knowing when not to try: a circuit breaker around two connections.
+//! Being connected, and knowing when not to try: a circuit breaker around three connections, for commands, for the tail
+//! of the log and for what is large. They are made together and given up together.
 //!
 //! ```text
 //! starting ──► up ── a connection lost, three calls late in a row ──► down ── connected again ──► up

@@ -1,0 +1,180 @@
+//! What is stored for a request, and whether it may be used.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hotplate_policy::cache_status::Forward;
+use hotplate_policy::fields::Fields;
+use hotplate_policy::freshness::Flags;
+use hotplate_policy::no_vary_search::SearchVariance;
+use hotplate_policy::profile::Profile;
+use hotplate_policy::reason::Reason;
+use hotplate_policy::reuse::{self, Reuse};
+use hotplate_policy::time::Timestamp;
+use hotplate_policy::vary::{self, SelectOptions};
+
+use super::{Asked, HttpCache, Lookup};
+use crate::entry::{Body, Entry};
+use crate::exchange::load::Origin;
+use crate::key::{Key, KeyParts};
+use crate::log::Standing;
+use crate::tier::local::Slot;
+
+/// What stands under a key.
+pub(super) enum Found<B> {
+    Response(Arc<Entry<B>>, Key, Standing),
+    /// Responses are stored, none for this request's selecting fields; the key it would have.
+    OtherVariants(Key),
+    /// The last answer for this key could not be stored.
+    HitForMiss(Key),
+    Nothing(Reason, Key),
+}
+
+impl<B: Body> HttpCache<B> {
+    /// `kept`: a response that is at hand without being in the local tier, and its key.
+    pub(super) fn find_and_decide(
+        self: &Arc<Self>,
+        asked: &Asked<'_>,
+        kept: Option<(Key, Arc<Entry<B>>)>,
+    ) -> Lookup<B> {
+        let found = match self.find(asked.key, asked.request.fields, asked.now) {
+            Found::Nothing(reason, key) => match self.significant(&asked.parts) {
+                Some(other) => self.find(other, asked.request.fields, asked.now),
+                None => Found::Nothing(reason, key),
+            },
+            found => found,
+        };
+        let found = match (found, kept) {
+            (Found::OtherVariants(key) | Found::Nothing(_, key), Some((own, entry))) if own == key => {
+                match self.standing(&entry) {
+                    Standing::Invalid => Found::Nothing(Reason::Invalidated, key),
+                    standing => Found::Response(entry, key, standing),
+                }
+            }
+            (found, _) => found,
+        };
+        match found {
+            Found::Response(entry, key, standing) => self.decide(asked, entry, key, standing),
+            Found::OtherVariants(key) => {
+                self.miss(asked, Origin::of(Forward::VaryMiss, Reason::VaryMiss, key))
+            }
+            Found::HitForMiss(key) => self.alone(asked, Origin::miss(Reason::HitForMiss, key)),
+            Found::Nothing(reason, key) => self.miss(asked, Origin::of(Forward::UriMiss, reason, key)),
+        }
+    }
+
+    /// The key by the part of the query that matters, where a response of this path said which part that is.
+    pub(super) fn significant(&self, parts: &KeyParts<'_>) -> Option<Key> {
+        if !self.cache.knows_search_variance.load(Ordering::Relaxed) || parts.body.is_some() {
+            return None;
+        }
+        match self.cache.local.get(&Key::family(parts)) {
+            Some(Slot::Search(variance)) => Some(significant_key(parts, &variance)),
+            _ => None,
+        }
+    }
+
+    /// Follows the stored `Vary` from the primary key to the response for this request's fields.
+    pub(super) fn find(&self, key: Key, fields: Fields<'_>, now: Timestamp) -> Found<B> {
+        let (slot, key) = match self.cache.local.get(&key) {
+            Some(Slot::Vary(record)) => {
+                let variant = self.variant(key, record.names(), fields);
+                match self.cache.local.get(&variant) {
+                    None => return Found::OtherVariants(variant),
+                    found => (found, variant),
+                }
+            }
+            found => (found, key),
+        };
+        match slot {
+            Some(Slot::Response(entry)) => {
+                let standing = self.standing(&entry);
+                if standing == Standing::Invalid {
+                    self.cache.local.remove(&key);
+                    return Found::Nothing(Reason::Invalidated, key);
+                }
+                Found::Response(entry, key, standing)
+            }
+            Some(Slot::HitForMiss { until }) if until > now => Found::HitForMiss(key),
+            Some(Slot::HitForMiss { .. }) => {
+                self.cache.local.remove(&key);
+                Found::Nothing(Reason::UriMiss, key)
+            }
+            Some(Slot::Vary(_) | Slot::Search(_)) | None => Found::Nothing(Reason::UriMiss, key),
+        }
+    }
+
+    /// What the log says of a response.
+    pub(super) fn standing(&self, entry: &Entry<B>) -> Standing {
+        match self.cache.log.standing_cached(&entry.footprint, entry.position, entry.verified()) {
+            Standing::Current if entry.is_soft() => Standing::Soft,
+            standing => standing,
+        }
+    }
+
+    /// A response is stored for this request: may it be used?
+    fn decide(
+        self: &Arc<Self>,
+        asked: &Asked<'_>,
+        entry: Arc<Entry<B>>,
+        key: Key,
+        standing: Standing,
+    ) -> Lookup<B> {
+        let meta = &entry.meta;
+        let shareable = asked.guard.is_none() || meta.flags.contains(Flags::PUBLIC);
+        let honor = self.settings.honor_request_directives;
+        let decision = match reuse::decide(asked.head, honor, meta, shareable, asked.now) {
+            Reuse::Fresh | Reuse::StaleAllowed if standing == Standing::Soft => {
+                if reuse::may_serve_stale_soft(asked.head, honor, meta, asked.now) {
+                    Reuse::StaleWhileRevalidate
+                } else {
+                    Reuse::Validate(Reason::SoftInvalidated)
+                }
+            }
+            decision => decision,
+        };
+        match decision {
+            Reuse::Fresh => self.serve(asked, entry, Reason::Fresh),
+            Reuse::StaleAllowed => self.serve(asked, entry, Reason::Stale),
+            Reuse::StaleWhileRevalidate => self.serve_and_refresh(asked, entry, key),
+            // What came or was confirmed while this request waited answers it, as it answered the one that loaded it.
+            Reuse::Validate(_)
+                if asked.waits > 0 && standing == Standing::Current && meta.response_time >= asked.since =>
+            {
+                self.serve(asked, entry, Reason::Fresh)
+            }
+            Reuse::Validate(reason) => {
+                if self.cache.retries.is_held(key, asked.now)
+                    && reuse::may_serve_on_error(asked.head, honor, meta, asked.now)
+                {
+                    return self.serve(asked, entry, Reason::StaleIfError);
+                }
+                self.miss(asked, Origin::stale(reason, key, entry))
+            }
+            Reuse::Forbidden(reason) => self.alone(asked, Origin::miss(reason, key)),
+            Reuse::GatewayTimeout => self.gateway_timeout(asked),
+        }
+    }
+
+    /// Whether no invalidation has dropped a response since its load began.
+    pub(crate) fn is_usable(&self, entry: &Entry<B>) -> bool {
+        self.cache.log.standing(&entry.footprint, entry.position) != Standing::Invalid
+    }
+
+    /// The key of the variant for a request's values of the fields that select.
+    pub(crate) fn variant(&self, primary: Key, names: &[Box<str>], request: Fields<'_>) -> Key {
+        // An application that takes the first language it is offered would get hits for another one.
+        let normalise_language = self.settings.profile == Profile::Rfc9111;
+        let options = SelectOptions { normalise_language, ..SelectOptions::default() };
+        let mut selecting = Vec::with_capacity(64);
+        for name in names {
+            vary::normalise_with(options, name, request, &mut selecting);
+        }
+        primary.variant(&selecting)
+    }
+}
+
+/// The key of the responses to all queries that have the same significant part.
+pub(crate) fn significant_key(parts: &KeyParts<'_>, variance: &SearchVariance) -> Key {
+    Key::of(&KeyParts { query: &variance.significant(parts.query), ..*parts }).variant(b"significant query")
+}

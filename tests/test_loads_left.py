@@ -1,0 +1,256 @@
+"""The cache owns the load: whoever leaves takes nothing from those who stay."""
+
+import asyncio
+
+import pytest
+from starlette.requests import Request
+
+import hotplate.loads
+from hotplate.asgi import Message, Receive, Scope, Send
+from tests.driver import Reply, Site, call
+from tests.loading import Gate, asking, led_and_followed, turns
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("start")]
+
+
+async def test_a_cancelled_leader_takes_nothing_from_those_who_wait() -> None:
+    gate = Gate(Reply([b"whole ", b"answer"]))
+    site = Site(gate)
+    leader, *waiting = await led_and_followed(site, gate, 3)
+    leader.cancel()
+    await asyncio.wait([leader])
+    gate.opened.set()
+    assert [answer.body for answer in await asyncio.gather(*waiting)] == [b"whole answer"] * 3
+    assert site.runs == 1
+
+
+async def test_the_answer_is_stored_although_its_leader_was_cancelled_and_nobody_waits() -> None:
+    gate = Gate(Reply())
+    site = Site(gate)
+    (leader,) = await led_and_followed(site, gate, 0)
+    leader.cancel()
+    await asyncio.wait([leader])
+    gate.opened.set()
+    await site.settle()
+    assert (await site.get("/")).hit
+
+
+async def test_a_leader_cancelled_mid_body_truncates_nobody() -> None:
+    begun, finish = asyncio.Event(), asyncio.Event()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first ", "more_body": True})
+        begun.set()
+        await finish.wait()
+        await send({"type": "http.response.body", "body": b"second"})
+
+    site = Site(app=app)
+    leader = asking(site, call("GET", "/"))
+    await begun.wait()
+    waiting = asking(site, call("GET", "/"))
+    await turns()
+    leader.cancel()
+    await asyncio.wait([leader])
+    finish.set()
+    assert (await waiting).body == b"first second"
+    assert (await site.get("/")).body == b"first second"
+
+
+async def test_a_leader_whose_send_fails_truncates_nobody() -> None:
+    begun, finish = asyncio.Event(), asyncio.Event()
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first ", "more_body": True})
+        begun.set()
+        await finish.wait()
+        await send({"type": "http.response.body", "body": b"second"})
+
+    async def broken(_message: Message) -> None:
+        raise OSError("the connection is gone")
+
+    site = Site(app=app)
+    request = call("GET", "/")
+    leader = asyncio.ensure_future(site.app(request.scope, request.receive, broken))
+    await begun.wait()
+    waiting = asking(site, call("GET", "/"))
+    await asyncio.wait([leader])
+    assert isinstance(leader.exception(), OSError)
+    finish.set()
+    assert (await waiting).body == b"first second"
+
+
+async def test_a_leader_that_disconnects_does_not_stop_a_load_that_listens() -> None:
+    heard: list[str] = []
+    finish = asyncio.Event()
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+
+        async def listen() -> None:
+            heard.append((await receive())["type"])
+
+        listening = asyncio.ensure_future(listen())
+        await finish.wait()
+        listening.cancel()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"whole"})
+
+    site = Site(app=app)
+    request = call("GET", "/")
+    leader = asking(site, request)
+    await turns()
+    request.disconnect()
+    await turns()
+    waiting = asking(site, call("GET", "/"))
+    await turns()
+    finish.set()
+    assert (await waiting).body == b"whole"
+    await asyncio.wait([leader])
+    assert heard == []
+
+
+async def test_a_cancelled_waiter_takes_nothing_from_anybody() -> None:
+    gate = Gate(Reply())
+    site = Site(gate)
+    leader, gone, waiting = await led_and_followed(site, gate, 2)
+    gone.cancel()
+    await asyncio.wait([gone])
+    gate.opened.set()
+    assert [(await leader).body, (await waiting).body] == [b"hello", b"hello"]
+    assert site.runs == 1
+
+
+async def test_everybody_leaving_still_stores_the_answer() -> None:
+    gate = Gate(Reply())
+    site = Site(gate)
+    asked = await led_and_followed(site, gate, 4)
+    for task in asked:
+        task.cancel()
+    await asyncio.wait(asked)
+    gate.opened.set()
+    await site.settle()
+    assert (await site.get("/")).hit
+
+
+async def test_a_load_nobody_listens_to_is_told_so_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hotplate.loads, "ORPHAN_SECONDS", 0.0)
+    heard = asyncio.Event()
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        await receive()
+        assert (await receive())["type"] == "http.disconnect"
+        heard.set()
+
+    site = Site(app=app)
+    request = call("GET", "/")
+    leader = asking(site, request)
+    await turns()
+    request.disconnect()
+    await asyncio.wait_for(heard.wait(), 10)
+    leader.cancel()
+    await asyncio.wait([leader])
+
+
+async def test_a_handler_that_polls_for_its_clients_leaving_comes_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hotplate.loads, "ORPHAN_SECONDS", 0.0)
+    polled = asyncio.Event()
+    ended = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, _send: Send) -> None:
+        request = Request(scope, receive)
+        await request.body()
+        while not await request.is_disconnected():
+            polled.set()
+            await asyncio.sleep(0)
+        ended.set()
+
+    site = Site(app=app)
+    request = call("GET", "/")
+    leader = asyncio.ensure_future(site.app(request.scope, request.receive, request.send))
+    await polled.wait()
+    request.disconnect()
+    await asyncio.wait_for(ended.wait(), 5)
+    await leader
+
+
+async def test_a_client_that_left_before_the_head_is_noticed_when_the_answer_is_not_stored() -> None:
+    go_on, heard = asyncio.Event(), asyncio.Event()
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        listening = asyncio.ensure_future(receive())
+        await go_on.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"cache-control", b"no-store")]})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        assert (await listening)["type"] == "http.disconnect"
+        heard.set()
+
+    site = Site(app=app)
+    request = call("GET", "/")
+    leader = asyncio.ensure_future(site.app(request.scope, request.receive, request.send))
+    await turns()
+    request.disconnect()
+    await turns()
+    go_on.set()
+    await asyncio.wait_for(heard.wait(), 5)
+    await leader
+
+
+async def test_the_error_of_a_load_whose_client_has_left_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    gate = Gate(Reply(error_before=LookupError("nobody is there to hear it")))
+    site = Site(gate)
+    (leader,) = await led_and_followed(site, gate, 0)
+    leader.cancel()
+    await asyncio.wait([leader])
+    gate.opened.set()
+    await site.settle()
+    assert "nobody is there to hear it" in caplog.text
+
+
+async def test_a_load_that_is_cancelled_itself_elects_another_leader() -> None:
+    entered, finish = asyncio.Event(), asyncio.Event()
+    runs: list[int] = []
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        runs.append(1)
+        entered.set()
+        if len(runs) == 1:
+            await finish.wait()
+            raise asyncio.CancelledError
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"second"})
+
+    site = Site(app=app)
+    leader = asking(site, call("GET", "/"))
+    await entered.wait()
+    waiting = [asking(site, call("GET", "/")) for _ in range(3)]
+    await turns()
+    finish.set()
+    assert [answer.body for answer in await asyncio.gather(*waiting)] == [b"second"] * 3
+    await asyncio.wait([leader])
+    assert leader.cancelled()
+    assert len(runs) == 2
+
+
+async def test_shutdown_waits_for_loads_under_way() -> None:
+    gate = Gate(Reply())
+    site = Site(gate)
+    async with site.cache.lifespan(None):
+        (leader,) = await led_and_followed(site, gate, 0)
+        leader.cancel()
+        await asyncio.wait([leader])
+        asyncio.get_running_loop().call_soon(gate.opened.set)
+    assert len(site.cache.loads) == 0
+    assert (await site.get("/")).hit
+
+
+async def test_shutdown_cancels_loads_that_do_not_end(caplog: pytest.LogCaptureFixture) -> None:
+    gate = Gate(Reply())
+    site = Site(gate)
+    (leader,) = await led_and_followed(site, gate, 0)
+    await site.cache.loads.drain(0.01)
+    await asyncio.wait([leader])
+    assert leader.cancelled()
+    assert "cancelled 1 loads" in caplog.text
