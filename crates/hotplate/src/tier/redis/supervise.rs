@@ -205,13 +205,16 @@ impl Connected {
 
     /// The connections are of no more use; `words` say why.
     pub(super) fn broke(&self, words: &str) {
-        if self.state.compare_exchange(UP, DOWN, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-            *self.links.write().unwrap_or_else(PoisonError::into_inner) = None;
-            let words = format!("{}: {words}", self.settings.display_url());
-            *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
-            self.remake.notify_one();
-            self.changed.notify_waiters();
+        // Nobody finds it down without a reason.
+        let mut last_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.state.compare_exchange(UP, DOWN, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return;
         }
+        *last_error = Some(format!("{}: {words}", self.settings.display_url()));
+        drop(last_error);
+        *self.links.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.remake.notify_one();
+        self.changed.notify_waiters();
     }
 
     /// Keeps the connections for ever. Dropping the future closes them.
