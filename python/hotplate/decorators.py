@@ -8,123 +8,28 @@ route decorators, next to the function.
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, overload
 
 from hotplate._core import MISSING, ValuePlan, seconds
 from hotplate.codecs import Codec
 from hotplate.errors import ConfigError
 from hotplate.functions import Call, Results
 from hotplate.keys import key_function, text_function
+from hotplate.protocols import AsyncCached, CacheInfo, SyncCached
 
 if TYPE_CHECKING:
     from hotplate.cache import Cache
     from hotplate.rules import Duration
 
-__all__ = ["AsyncCached", "CacheInfo", "Cached", "Invalidates", "Lifetime", "SyncCached", "Tags", "WriteThrough"]
+__all__ = ["Cached", "Invalidates", "WriteThrough"]
 
 P = ParamSpec("P")
-Q = ParamSpec("Q")
 R = TypeVar("R")
-S = TypeVar("S")
-T = TypeVar("T")
-
-Lifetime = "Duration | Callable[[Any], Duration | None]"
-"""A lifetime, or what gives one for a result; ``None`` from it: the result is not stored."""
-
-Tags = "Sequence[str] | Callable[[Any], Iterable[str]]"
-"""Templates, or what gives tags for a result."""
+Function = TypeVar("Function", bound=Callable[..., Any])
+"""What is decorated and stays what it is, with all that it has beside its call."""
 
 
-class CacheInfo(NamedTuple):
-    """What became of the calls of one cached function in this process, since it was decorated."""
-
-    hits: int
-    """Answered from a fresh result, waiters of one load included."""
-    stale: int
-    """Answered from a stale result."""
-    loads: int
-    """Times the function ran."""
-    errors: int
-    """Times it raised."""
-
-
-class AsyncCached(Protocol[P, T]):
-    """A cached async function. For a method, what is beside the call takes the instance first."""
-
-    __wrapped__: Callable[P, Coroutine[Any, Any, T]]
-    __name__: str
-    __qualname__: str
-
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """The stored result, or that of calling the function."""
-        ...
-
-    @overload
-    def __get__(self, instance: None, owner: Any) -> "AsyncCached[P, T]": ...
-    @overload
-    def __get__(
-        self: "AsyncCached[Concatenate[S, Q], R]", instance: S, owner: Any
-    ) -> Callable[Q, Coroutine[Any, Any, R]]: ...
-
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """The name under which the result of this call is stored."""
-        ...
-
-    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> int:
-        """Makes the stored result of this call untrue, for every process. Returns the position in the log."""
-        ...
-
-    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls the function, whatever is stored, and stores its result."""
-        ...
-
-    async def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls the function, without the cache."""
-        ...
-
-    def cache_info(self) -> CacheInfo:
-        """The numbers of this process."""
-        ...
-
-
-class SyncCached(Protocol[P, T]):
-    """A cached function. For a method, what is beside the call takes the instance first."""
-
-    __wrapped__: Callable[P, T]
-    __name__: str
-    __qualname__: str
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """The stored result, or that of calling the function."""
-        ...
-
-    @overload
-    def __get__(self, instance: None, owner: Any) -> "SyncCached[P, T]": ...
-    @overload
-    def __get__(self: "SyncCached[Concatenate[S, Q], R]", instance: S, owner: Any) -> Callable[Q, R]: ...
-
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """The name under which the result of this call is stored."""
-        ...
-
-    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> int:
-        """Makes the stored result of this call untrue, for every process. Returns the position in the log."""
-        ...
-
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls the function, whatever is stored, and stores its result."""
-        ...
-
-    def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls the function, without the cache."""
-        ...
-
-    def cache_info(self) -> CacheInfo:
-        """The numbers of this process."""
-        ...
-
-
-class Cached(Generic[T]):
+class Cached:
     """The decorator that ``Cache.cached`` gives; see there."""
 
     def __init__(
@@ -276,7 +181,7 @@ class WriteThrough:
         self._tags = tags
         self._codec = codec
 
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+    def __call__(self, function: Function) -> Function:
         """The function, whose results are stored."""
         is_async = _kind(function, "write_through")
         cache, ttl = self._cache, self._ttl
@@ -293,7 +198,7 @@ class WriteThrough:
 
             @functools.wraps(function)
             async def written(*args: Any, **kwargs: Any) -> Any:
-                result = await function(*args, **kwargs)  # type: ignore[misc]
+                result = await function(*args, **kwargs)
                 text = key(result, *args, **kwargs)
                 await cache.put(text, result, ttl=ttl, tags=tags(result, args, kwargs), codec=codec())
                 return result
@@ -307,8 +212,7 @@ class WriteThrough:
                 cache.sync.put(text, result, ttl=ttl, tags=tags(result, args, kwargs), codec=codec())
                 return result
 
-        wrapper: Any = written
-        return wrapper  # type: ignore[no-any-return]
+        return cast("Function", written)
 
 
 class Invalidates:
@@ -327,7 +231,7 @@ class Invalidates:
             raise ConfigError('invalidates() names nothing: write tags=["..."], keys=["..."] or prefixes=["/..."]')
 
     @overload
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]: ...
+    def __call__(self, function: Function) -> Function: ...
     @overload
     def __call__(self, function: None = None, **given: None) -> None: ...
     def __call__(self, function: Any = None, **given: None) -> Any:
