@@ -7,14 +7,16 @@ route decorators, next to the function.
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, overload
+import types
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypeVar, cast, overload
 
 from hotplate._core import MISSING, ValuePlan, seconds
 from hotplate.codecs import Codec
 from hotplate.errors import ConfigError
 from hotplate.functions import Call, Results
-from hotplate.keys import key_function, text_function
+from hotplate.keys import text_function
+from hotplate.keys.functions import KeyCode, key_code
 from hotplate.protocols import AsyncCached, CacheInfo, SyncCached
 
 if TYPE_CHECKING:
@@ -87,7 +89,8 @@ class Cached:
             raise ConfigError(
                 f"soft_timeout= needs an async function, and {_name(function)} is none: a thread cannot be left waiting"
             )
-        key = _key(function, self._key, self._prefix, self._exclude)
+        code = self._key_code(function)
+        key = code.key() if isinstance(code, KeyCode) else code
         tags = _tags(function, self._tags)
         cache = self._cache
         results = Results(
@@ -101,32 +104,52 @@ class Cached:
             soft_timeout=self._soft_timeout,
             local_only=bool(self._plan["local_only"]),
         )
-        wrapper = (_async_wrapper if is_async else _sync_wrapper)(cache, function, results, key, tags)
-        wrapper.key = key
-        wrapper.bypass = function
-        wrapper.cache_info = lambda: CacheInfo(*results.plan.counts())
-        return wrapper
+        call = _call(function, tags)
+        made = (_async_functions if is_async else _sync_functions)(cache, results, key, call)
+        cached: Any = made.cached
+        if isinstance(code, KeyCode) and _is_plain(function):
+            cached = _compiled(code, results, call, is_async=is_async)
+        functools.update_wrapper(cached, function)
+        cached.key, cached.invalidate, cached.refresh, cached.bypass = key, made.invalidate, made.refresh, function
+        cached.cache_info = lambda: CacheInfo(*results.plan.counts())
+        return cached
+
+    def _key_code(self, function: Callable[..., Any]) -> KeyCode | Callable[..., str]:
+        key, prefix = self._key, self._prefix
+        if not callable(key):
+            return key_code(function, key=key, prefix=prefix, exclude=self._exclude)
+        if prefix is not None:
+            raise ConfigError(
+                f"prefix={prefix!r} has no meaning beside a callable key: write it into what that returns"
+            )
+        return key
 
 
-def _async_wrapper(
-    cache: "Cache",
-    function: Callable[..., Awaitable[Any]],
-    results: Results,
-    key: Callable[..., str],
-    tags: Callable[..., list[str]],
-) -> Any:
-    recall, plan, copies = results.core.recall, results.plan, results.copies
+class _Functions(NamedTuple):
+    """What is made for one cached function."""
 
+    cached: Callable[..., Any]
+    invalidate: Callable[..., Any]
+    refresh: Callable[..., Any]
+
+
+MakeCall = Callable[[tuple[Any, ...], dict[str, Any]], Call]
+
+
+def _call(function: Callable[..., Any], tags: Callable[[Any, tuple[Any, ...], dict[str, Any]], list[str]]) -> MakeCall:
     def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         return Call(lambda: function(*args, **kwargs), lambda result: tags(result, args, kwargs))
 
-    @functools.wraps(function)
+    return call
+
+
+def _async_functions(cache: "Cache", results: Results, key: Callable[..., str], call: MakeCall) -> _Functions:
+    recall, plan = results.core.recall, results.plan
+
     async def cached(*args: Any, **kwargs: Any) -> Any:
         text = key(*args, **kwargs)
         value = recall(plan, text)
-        if value is MISSING:
-            return await results.find(text, call(args, kwargs))
-        return results.copied(value) if copies else value
+        return await results.find(text, call(args, kwargs)) if value is MISSING else results.copied(value)
 
     async def invalidate(*args: Any, **kwargs: Any) -> int:
         return await cache.invalidate(keys=[key(*args, **kwargs)])
@@ -134,30 +157,16 @@ def _async_wrapper(
     async def refresh(*args: Any, **kwargs: Any) -> Any:
         return await results.load(key(*args, **kwargs), call(args, kwargs))
 
-    wrapper: Any = cached
-    wrapper.invalidate, wrapper.refresh = invalidate, refresh
-    return wrapper
+    return _Functions(cached, invalidate, refresh)
 
 
-def _sync_wrapper(
-    cache: "Cache",
-    function: Callable[..., Any],
-    results: Results,
-    key: Callable[..., str],
-    tags: Callable[..., list[str]],
-) -> Any:
-    recall, plan, copies = results.core.recall, results.plan, results.copies
+def _sync_functions(cache: "Cache", results: Results, key: Callable[..., str], call: MakeCall) -> _Functions:
+    recall, plan = results.core.recall, results.plan
 
-    def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        return Call(lambda: function(*args, **kwargs), lambda result: tags(result, args, kwargs))
-
-    @functools.wraps(function)
     def cached(*args: Any, **kwargs: Any) -> Any:
         text = key(*args, **kwargs)
         value = recall(plan, text)
-        if value is MISSING:
-            return results.find_now(text, call(args, kwargs))
-        return results.copied(value) if copies else value
+        return results.find_now(text, call(args, kwargs)) if value is MISSING else results.copied(value)
 
     def invalidate(*args: Any, **kwargs: Any) -> int:
         return cache.sync.invalidate(keys=[key(*args, **kwargs)])
@@ -165,9 +174,27 @@ def _sync_wrapper(
     def refresh(*args: Any, **kwargs: Any) -> Any:
         return results.load_now(key(*args, **kwargs), call(args, kwargs))
 
-    wrapper: Any = cached
-    wrapper.invalidate, wrapper.refresh = invalidate, refresh
-    return wrapper
+    return _Functions(cached, invalidate, refresh)
+
+
+def _is_plain(function: Any) -> bool:
+    """Whether what a call means is known: what wraps another function may tell its parameters and take others."""
+    return (
+        isinstance(function, types.FunctionType)
+        and not hasattr(function, "__wrapped__")
+        and not hasattr(function, "__signature__")
+    )
+
+
+def _compiled(code: KeyCode, results: Results, call: MakeCall, *, is_async: bool) -> Callable[..., Any]:
+    """``cached``, with the parameters of the function: to take them as such costs less than to take any arguments."""
+    find = results.find if is_async else results.find_now
+
+    def otherwise(text: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return find(text, call(args, kwargs))
+
+    copied = results.copied if results.copies else None
+    return code.lookup(results.core.recall, results.plan, MISSING, otherwise, copied=copied, is_async=is_async)
 
 
 class WriteThrough:
@@ -294,18 +321,6 @@ def _kind(function: Any, decorator: str) -> bool:
 
 def _name(function: Any) -> str:
     return getattr(function, "__qualname__", repr(function))
-
-
-def _key(
-    function: Callable[..., Any], key: str | Callable[..., str] | None, prefix: str | None, exclude: Iterable[str]
-) -> Callable[..., str]:
-    if callable(key):
-        if prefix is not None:
-            raise ConfigError(
-                f"prefix={prefix!r} has no meaning beside a callable key: write it into what that returns"
-            )
-        return key
-    return key_function(function, key=key, prefix=prefix, exclude=exclude)
 
 
 def _tags(function: Callable[..., Any], tags: Any) -> Callable[[Any, tuple[Any, ...], dict[str, Any]], list[str]]:
