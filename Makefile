@@ -35,7 +35,7 @@ BENCH_VENV := $(VENV)-bench
 BENCH_PACKAGES := $(BENCH_VENV)/.packages
 
 .PHONY: help demo serve build test test-rust test-python check check-rust check-python bench bench-policy bench-border \
-	bench-invalidation bench-objects fuzz conformance format lock clean prerequisites redis-server
+	bench-invalidation bench-objects bench-values fuzz conformance format lock clean prerequisites redis-server
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ bench-invalidation: $(EXTENSION) $(BENCH_PACKAGES) | redis-server ## how long an
 
 bench-objects: $(EXTENSION) $(BENCH_PACKAGES) ## ns of a hit in process, relative to lru_cache, dict and other caches; a run is in bench/results/
 	@$(BENCH_VENV)/bin/python -m bench.objects $(BENCH)
+
+bench-values: $(EXTENSION) $(BENCH_PACKAGES) | redis-server ## ns of a hit of a cached function, relative to a plain call and other decorators; a run is in bench/results/
+	@$(BENCH_VENV)/bin/python -m bench.values $(BENCH)
 
 fuzz: prerequisites ## search for bytes that break a parser: make fuzz TARGET=vary FUZZ_SECONDS=60 (fuzz/README.md)
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || { printf 'fuzzing needs cargo-fuzz.\n  Install: cargo install cargo-fuzz\n' >&2; exit 1; }

@@ -60,13 +60,13 @@ def timed(statement: str, **names: object) -> Round:
     return timer.timeit
 
 
-def awaited(function: Callable[[str], Awaitable[object]]) -> Round:
+def awaited(function: Callable[[Any], Awaitable[object]], key: object = KEY) -> Round:
     """`await function(key)`, in a running loop."""
 
     async def calls(number: int) -> float:
         begin = time.perf_counter()
         for _ in range(number):
-            await function(KEY)
+            await function(key)
         return time.perf_counter() - begin
 
     return lambda number: LOOP.run_until_complete(calls(number))

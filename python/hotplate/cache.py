@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterab
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from hotplate._core import MISSING, PENDING, CacheCore, ManualClock, Stored, ValueCore
 from hotplate.bridges import bridge_of
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from hotplate.fastapi import Policy
 
 __all__ = ["Cache", "SharedStats", "Stats"]
+
+T = TypeVar("T")
 
 DRAIN_SECONDS = 10.0
 """How long ``Cache.lifespan`` waits at shutdown for loads that are under way."""
@@ -294,10 +296,32 @@ class Cache:
             return bool(self.values.delete(key))
         return bool(await pending(lambda bridge, future: self.values.delete(key, bridge, future)))
 
+    @overload
     async def get_or_set(
         self,
         key: str,
-        loader: Callable[[], Awaitable[Any] | Any],
+        loader: Callable[[], Awaitable[T]],
+        *,
+        ttl: Duration,
+        tags: Iterable[str] = (),
+        type: Any = None,
+        codec: Any = None,
+    ) -> T: ...
+    @overload
+    async def get_or_set(
+        self,
+        key: str,
+        loader: Callable[[], T],
+        *,
+        ttl: Duration,
+        tags: Iterable[str] = (),
+        type: Any = None,
+        codec: Any = None,
+    ) -> T: ...
+    async def get_or_set(
+        self,
+        key: str,
+        loader: Callable[[], Any],
         *,
         ttl: Duration,
         tags: Iterable[str] = (),
@@ -378,7 +402,7 @@ class Cache:
         lock: bool = True,
         copy: Literal["deep"] | None = None,
         freeze: bool = False,
-    ) -> Cached[Any]:
+    ) -> Cached:
         """A decorator that keeps the results of a function, sync or async.
 
             @cache.cached("10m", key="product:{product_id}", tags=["products", "product:{product_id}"])

@@ -7,124 +7,31 @@ route decorators, next to the function.
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+import types
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypeVar, cast, overload
 
 from hotplate._core import MISSING, ValuePlan, seconds
 from hotplate.codecs import Codec
 from hotplate.errors import ConfigError
 from hotplate.functions import Call, Results
-from hotplate.keys import key_function, text_function
+from hotplate.keys import text_function
+from hotplate.keys.functions import KeyCode, key_code
+from hotplate.protocols import AsyncCached, CacheInfo, SyncCached
 
 if TYPE_CHECKING:
     from hotplate.cache import Cache
     from hotplate.rules import Duration
 
-__all__ = ["AsyncCached", "CacheInfo", "Cached", "Invalidates", "Lifetime", "SyncCached", "Tags", "WriteThrough"]
+__all__ = ["Cached", "Invalidates", "WriteThrough"]
 
 P = ParamSpec("P")
-Q = ParamSpec("Q")
 R = TypeVar("R")
-S = TypeVar("S")
-T = TypeVar("T")
-
-Lifetime = "Duration | Callable[[Any], Duration | None]"
-"""A lifetime, or what gives one for a result; ``None`` from it: the result is not stored."""
-
-Tags = "Sequence[str] | Callable[[Any], Iterable[str]]"
-"""Templates, or what gives tags for a result."""
+Function = TypeVar("Function", bound=Callable[..., Any])
+"""What is decorated and stays what it is, with all that it has beside its call."""
 
 
-class CacheInfo(NamedTuple):
-    """What became of the calls of one cached function in this process, since it was decorated."""
-
-    hits: int
-    """Answered from a fresh result, waiters of one load included."""
-    stale: int
-    """Answered from a stale result."""
-    loads: int
-    """Times the function ran."""
-    errors: int
-    """Times it raised."""
-
-
-class AsyncCached(Protocol[P, T]):
-    """A cached async function. For a method, what is beside the call takes the instance first."""
-
-    __wrapped__: Callable[P, Coroutine[Any, Any, T]]
-    __name__: str
-    __qualname__: str
-
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """The stored result, or that of calling the function."""
-        ...
-
-    @overload
-    def __get__(self, instance: None, owner: Any) -> "AsyncCached[P, T]": ...
-    @overload
-    def __get__(
-        self: "AsyncCached[Concatenate[S, Q], R]", instance: S, owner: Any
-    ) -> Callable[Q, Coroutine[Any, Any, R]]: ...
-
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """The name under which the result of this call is stored."""
-        ...
-
-    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> int:
-        """Makes the stored result of this call untrue, for every process. Returns the position in the log."""
-        ...
-
-    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls the function, whatever is stored, and stores its result."""
-        ...
-
-    async def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls the function, without the cache."""
-        ...
-
-    def cache_info(self) -> CacheInfo:
-        """The numbers of this process."""
-        ...
-
-
-class SyncCached(Protocol[P, T]):
-    """A cached function. For a method, what is beside the call takes the instance first."""
-
-    __wrapped__: Callable[P, T]
-    __name__: str
-    __qualname__: str
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """The stored result, or that of calling the function."""
-        ...
-
-    @overload
-    def __get__(self, instance: None, owner: Any) -> "SyncCached[P, T]": ...
-    @overload
-    def __get__(self: "SyncCached[Concatenate[S, Q], R]", instance: S, owner: Any) -> Callable[Q, R]: ...
-
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """The name under which the result of this call is stored."""
-        ...
-
-    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> int:
-        """Makes the stored result of this call untrue, for every process. Returns the position in the log."""
-        ...
-
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls the function, whatever is stored, and stores its result."""
-        ...
-
-    def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls the function, without the cache."""
-        ...
-
-    def cache_info(self) -> CacheInfo:
-        """The numbers of this process."""
-        ...
-
-
-class Cached(Generic[T]):
+class Cached:
     """The decorator that ``Cache.cached`` gives; see there."""
 
     def __init__(
@@ -183,7 +90,8 @@ class Cached(Generic[T]):
             raise ConfigError(
                 f"soft_timeout= needs an async function, and {_name(function)} is none: a thread cannot be left waiting"
             )
-        key = _key(function, self._key, self._prefix, self._exclude)
+        code = self._key_code(function)
+        key = code.key() if isinstance(code, KeyCode) else code
         tags = _tags(function, self._tags)
         cache = self._cache
         results = Results(
@@ -197,32 +105,52 @@ class Cached(Generic[T]):
             soft_timeout=self._soft_timeout,
             local_only=bool(self._plan["local_only"]),
         )
-        wrapper = (_async_wrapper if is_async else _sync_wrapper)(cache, function, results, key, tags)
-        wrapper.key = key
-        wrapper.bypass = function
-        wrapper.cache_info = lambda: CacheInfo(*results.plan.counts())
-        return wrapper
+        call = _call(function, tags)
+        made = (_async_functions if is_async else _sync_functions)(cache, results, key, call)
+        cached: Any = made.cached
+        if isinstance(code, KeyCode) and _is_plain(function):
+            cached = _compiled(code, results, call, is_async=is_async)
+        functools.update_wrapper(cached, function)
+        cached.key, cached.invalidate, cached.refresh, cached.bypass = key, made.invalidate, made.refresh, function
+        cached.cache_info = lambda: CacheInfo(*results.plan.counts())
+        return cached
+
+    def _key_code(self, function: Callable[..., Any]) -> KeyCode | Callable[..., str]:
+        key, prefix = self._key, self._prefix
+        if not callable(key):
+            return key_code(function, key=key, prefix=prefix, exclude=self._exclude)
+        if prefix is not None:
+            raise ConfigError(
+                f"prefix={prefix!r} has no meaning beside a callable key: write it into what that returns"
+            )
+        return key
 
 
-def _async_wrapper(
-    cache: "Cache",
-    function: Callable[..., Awaitable[Any]],
-    results: Results,
-    key: Callable[..., str],
-    tags: Callable[..., list[str]],
-) -> Any:
-    recall, plan, copies = results.core.recall, results.plan, results.copies
+class _Functions(NamedTuple):
+    """What is made for one cached function."""
 
+    cached: Callable[..., Any]
+    invalidate: Callable[..., Any]
+    refresh: Callable[..., Any]
+
+
+MakeCall = Callable[[tuple[Any, ...], dict[str, Any]], Call]
+
+
+def _call(function: Callable[..., Any], tags: Callable[[Any, tuple[Any, ...], dict[str, Any]], list[str]]) -> MakeCall:
     def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         return Call(lambda: function(*args, **kwargs), lambda result: tags(result, args, kwargs))
 
-    @functools.wraps(function)
+    return call
+
+
+def _async_functions(cache: "Cache", results: Results, key: Callable[..., str], call: MakeCall) -> _Functions:
+    recall, plan = results.core.recall, results.plan
+
     async def cached(*args: Any, **kwargs: Any) -> Any:
         text = key(*args, **kwargs)
         value = recall(plan, text)
-        if value is MISSING:
-            return await results.find(text, call(args, kwargs))
-        return results.copied(value) if copies else value
+        return await results.find(text, call(args, kwargs)) if value is MISSING else results.copied(value)
 
     async def invalidate(*args: Any, **kwargs: Any) -> int:
         return await cache.invalidate(keys=[key(*args, **kwargs)])
@@ -230,30 +158,16 @@ def _async_wrapper(
     async def refresh(*args: Any, **kwargs: Any) -> Any:
         return await results.load(key(*args, **kwargs), call(args, kwargs))
 
-    wrapper: Any = cached
-    wrapper.invalidate, wrapper.refresh = invalidate, refresh
-    return wrapper
+    return _Functions(cached, invalidate, refresh)
 
 
-def _sync_wrapper(
-    cache: "Cache",
-    function: Callable[..., Any],
-    results: Results,
-    key: Callable[..., str],
-    tags: Callable[..., list[str]],
-) -> Any:
-    recall, plan, copies = results.core.recall, results.plan, results.copies
+def _sync_functions(cache: "Cache", results: Results, key: Callable[..., str], call: MakeCall) -> _Functions:
+    recall, plan = results.core.recall, results.plan
 
-    def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        return Call(lambda: function(*args, **kwargs), lambda result: tags(result, args, kwargs))
-
-    @functools.wraps(function)
     def cached(*args: Any, **kwargs: Any) -> Any:
         text = key(*args, **kwargs)
         value = recall(plan, text)
-        if value is MISSING:
-            return results.find_now(text, call(args, kwargs))
-        return results.copied(value) if copies else value
+        return results.find_now(text, call(args, kwargs)) if value is MISSING else results.copied(value)
 
     def invalidate(*args: Any, **kwargs: Any) -> int:
         return cache.sync.invalidate(keys=[key(*args, **kwargs)])
@@ -261,9 +175,27 @@ def _sync_wrapper(
     def refresh(*args: Any, **kwargs: Any) -> Any:
         return results.load_now(key(*args, **kwargs), call(args, kwargs))
 
-    wrapper: Any = cached
-    wrapper.invalidate, wrapper.refresh = invalidate, refresh
-    return wrapper
+    return _Functions(cached, invalidate, refresh)
+
+
+def _is_plain(function: Any) -> bool:
+    """Whether what a call means is known: what wraps another function may tell its parameters and take others."""
+    return (
+        isinstance(function, types.FunctionType)
+        and not hasattr(function, "__wrapped__")
+        and not hasattr(function, "__signature__")
+    )
+
+
+def _compiled(code: KeyCode, results: Results, call: MakeCall, *, is_async: bool) -> Callable[..., Any]:
+    """``cached``, with the parameters of the function: to take them as such costs less than to take any arguments."""
+    find = results.find if is_async else results.find_now
+
+    def otherwise(text: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return find(text, call(args, kwargs))
+
+    copied = results.copied if results.copies else None
+    return code.lookup(results.core.recall, results.plan, MISSING, otherwise, copied=copied, is_async=is_async)
 
 
 class WriteThrough:
@@ -278,7 +210,7 @@ class WriteThrough:
         self._tags = tags
         self._codec = codec
 
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+    def __call__(self, function: Function) -> Function:
         """The function, whose results are stored."""
         is_async = _kind(function, "write_through")
         cache, ttl = self._cache, self._ttl
@@ -295,7 +227,7 @@ class WriteThrough:
 
             @functools.wraps(function)
             async def written(*args: Any, **kwargs: Any) -> Any:
-                result = await function(*args, **kwargs)  # type: ignore[misc]
+                result = await function(*args, **kwargs)
                 text = key(result, *args, **kwargs)
                 await cache.put(text, result, ttl=ttl, tags=tags(result, args, kwargs), codec=codec())
                 return result
@@ -309,8 +241,7 @@ class WriteThrough:
                 cache.sync.put(text, result, ttl=ttl, tags=tags(result, args, kwargs), codec=codec())
                 return result
 
-        wrapper: Any = written
-        return wrapper  # type: ignore[no-any-return]
+        return cast("Function", written)
 
 
 class Invalidates:
@@ -329,7 +260,7 @@ class Invalidates:
             raise ConfigError('invalidates() names nothing: write tags=["..."], keys=["..."] or prefixes=["/..."]')
 
     @overload
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]: ...
+    def __call__(self, function: Function) -> Function: ...
     @overload
     def __call__(self, function: None = None, **given: None) -> None: ...
     def __call__(self, function: Any = None, **given: None) -> Any:
@@ -392,18 +323,6 @@ def _kind(function: Any, decorator: str) -> bool:
 
 def _name(function: Any) -> str:
     return getattr(function, "__qualname__", repr(function))
-
-
-def _key(
-    function: Callable[..., Any], key: str | Callable[..., str] | None, prefix: str | None, exclude: Iterable[str]
-) -> Callable[..., str]:
-    if callable(key):
-        if prefix is not None:
-            raise ConfigError(
-                f"prefix={prefix!r} has no meaning beside a callable key: write it into what that returns"
-            )
-        return key
-    return key_function(function, key=key, prefix=prefix, exclude=exclude)
 
 
 def _tags(function: Callable[..., Any], tags: Any) -> Callable[[Any, tuple[Any, ...], dict[str, Any]], list[str]]:

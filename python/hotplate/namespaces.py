@@ -1,7 +1,7 @@
 """A part of a cache: names of its own, a lifetime of its own, and one call that invalidates all of it."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from hotplate.errors import ConfigError
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from hotplate.rules import Duration
 
 __all__ = ["Namespace"]
+
+T = TypeVar("T")
 
 
 class Namespace:
@@ -58,10 +60,30 @@ class Namespace:
         """As ``Cache.delete``."""
         return await self._cache.delete(self.key(key))
 
+    @overload
     async def get_or_set(
         self,
         key: str,
-        loader: Callable[[], Awaitable[Any] | Any],
+        loader: Callable[[], Awaitable[T]],
+        *,
+        ttl: "Duration | None" = None,
+        tags: Iterable[str] = (),
+        type: Any = None,
+    ) -> T: ...
+    @overload
+    async def get_or_set(
+        self,
+        key: str,
+        loader: Callable[[], T],
+        *,
+        ttl: "Duration | None" = None,
+        tags: Iterable[str] = (),
+        type: Any = None,
+    ) -> T: ...
+    async def get_or_set(
+        self,
+        key: str,
+        loader: Callable[[], Any],
         *,
         ttl: "Duration | None" = None,
         tags: Iterable[str] = (),
@@ -102,7 +124,7 @@ class Namespace:
 
     def cached(
         self, ttl: "Duration | None" = None, *, key: str | None = None, tags: Iterable[str] = (), **settings: Any
-    ) -> "Cached[Any]":
+    ) -> "Cached":
         """As ``Cache.cached``; a template and a prefix begin with ``name:``."""
         if key is not None:
             settings["key"] = self.key(key)

@@ -1,7 +1,7 @@
 """A cache for code that has no event loop: what the shared tier is asked, the calling thread waits for."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hotplate._core import MISSING, Stored
 from hotplate.functions import Call
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from hotplate.rules import Duration
 
 __all__ = ["SyncCache"]
+
+T = TypeVar("T")
 
 
 class SyncCache:
@@ -48,17 +50,19 @@ class SyncCache:
     def get_or_set(
         self,
         key: str,
-        loader: Callable[[], Any],
+        loader: Callable[[], T],
         *,
         ttl: "Duration",
         tags: Iterable[str] = (),
         type: Any = None,
         codec: Any = None,
-    ) -> Any:
+    ) -> T:
         """As ``Cache.get_or_set``, with a sync loader."""
         results = self._stored.results(ttl, type, codec, loader)
-        value = results.core.recall(results.plan, key)
-        return value if value is not MISSING else results.find_now(key, Call(loader, as_tags(tags)))
+        value: T = results.core.recall(results.plan, key)
+        if value is MISSING:
+            value = results.find_now(key, Call(loader, as_tags(tags)))
+        return value
 
     def get_many(self, keys: Iterable[str], default: Any = None, *, type: Any = None) -> dict[str, Any]:
         """As ``Cache.get_many``; one after the other."""

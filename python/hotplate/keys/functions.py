@@ -15,11 +15,72 @@ from hotplate.keys.parameters import Subject, entering, excluded, read, remedies
 from hotplate.keys.templates import Field, Template, field_text, parse
 from hotplate.keys.values import value_text, writer_of
 
-__all__ = ["key_function", "names_text", "text_function"]
+__all__ = ["KeyCode", "key_code", "key_function", "names_text", "text_function"]
 
 _LEFT_OUT_TEXT = "_"
 _RESULT = "result"
 _STARS: dict[object, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+
+
+class KeyCode:
+    """How the key of a call is made, to be compiled."""
+
+    def __init__(
+        self,
+        code: "_Code",
+        subject: Subject,
+        parameters: str,
+        fast: list[str],
+        slow: list[str],
+        explain: Callable[..., UnkeyableError] | None = None,
+    ) -> None:
+        self._code = code
+        self._subject = subject
+        self._parameters = parameters
+        self._fast = fast
+        self._slow = slow
+        self._explain = explain
+
+    def key(self) -> Callable[..., str]:
+        """The key of a call: takes what the function takes (``self`` or ``cls`` first) and returns text."""
+        code = self._code
+        return code.function(self._subject.name, self._parameters, self._fast, self._slow, explain=self._explain)
+
+    def lookup(
+        self,
+        recall: Callable[[Any, str], Any],
+        plan: object,
+        missing: object,
+        otherwise: Callable[[str, tuple[Any, ...], dict[str, Any]], Any],
+        *,
+        copied: Callable[[Any], Any] | None = None,
+        is_async: bool,
+    ) -> Callable[..., Any]:
+        """What takes what the function takes and gives ``recall(plan, key)``.
+
+        ``otherwise(key, args, kwargs)`` stands for ``missing``, awaited in a coroutine function; ``args`` and
+        ``kwargs`` have the defaults in them. ``copied`` makes what is returned of what was recalled.
+        """
+        code = self._code
+        text, value = code.name("text"), code.name("value")
+        look = f"{code.constant('recall', recall)}({code.constant('plan', plan)},{text})"
+        call = f"{code.constant('otherwise', otherwise)}({text},{','.join(code.passed_on())})"
+        then = [
+            f" {value}={look}",
+            f" if {value} is {code.constant('missing', missing)}:",
+            f"  return {'await ' if is_async else ''}{call}",
+            f" return {value}" if copied is None else f" return {code.constant('copied', copied)}({value})",
+        ]
+        return code.function(
+            self._subject.name,
+            self._parameters,
+            self._fast,
+            self._slow,
+            explain=self._explain,
+            take=f"{text}=",
+            then=then,
+            is_async=is_async,
+        )
 
 
 def key_function(
@@ -29,7 +90,18 @@ def key_function(
     prefix: str | None = None,
     exclude: Iterable[str] = (),
 ) -> Callable[..., str]:
-    """The key of a call: takes what ``function`` takes (``self`` or ``cls`` first) and returns text.
+    """The key of a call; see ``key_code``."""
+    return key_code(function, key=key, prefix=prefix, exclude=exclude).key()
+
+
+def key_code(
+    function: Callable[..., Any],
+    *,
+    key: str | None = None,
+    prefix: str | None = None,
+    exclude: Iterable[str] = (),
+) -> KeyCode:
+    """How the key of a call is made.
 
     Without ``key`` the text is ``module.qualname:name=value,...`` with every argument by type: ``1``, ``True``, ``1.0``
     and ``"1"`` are four. ``prefix`` replaces module and qualname. ``exclude`` names parameters on which the result does
@@ -65,7 +137,7 @@ def key_function(
                 f"{template} gives every call of {subject.label} one key; name a parameter, such as "
                 f"key='{key}:{{{missing[0]}}}', or write exclude={missing!r} if the result does not depend on them"
             )
-    return _template_function(subject, template)
+    return _template_code(subject, template)
 
 
 def text_function(
@@ -85,7 +157,7 @@ def text_function(
     subject = read(function, setting)
     parsed = parse(template, setting, percent_encode=percent_encode)
     _check_names(parsed, subject, [*subject.names, _RESULT] if with_result else subject.names)
-    return _template_function(subject, parsed, with_result=with_result)
+    return _template_code(subject, parsed, with_result=with_result).key()
 
 
 def names_text(template: str, setting: str, *, percent_encode: bool = False) -> Callable[[Mapping[str, object]], str]:
@@ -108,7 +180,7 @@ def names_text(template: str, setting: str, *, percent_encode: bool = False) -> 
     return code.function("text", given, fast, slow, explain=explain, arguments=[given])
 
 
-def _default_key(subject: Subject, prefix: str | None, exclude: frozenset[str]) -> Callable[..., str]:
+def _default_key(subject: Subject, prefix: str | None, exclude: frozenset[str]) -> KeyCode:
     if prefix is None:
         if subject.prefix is None:
             raise ConfigError(
@@ -140,10 +212,10 @@ def _default_key(subject: Subject, prefix: str | None, exclude: frozenset[str]) 
         rest = f"{call}({parameter.name},{parameter.name!r})"
         fast += [label, _placed(rest if stars else code.argument(parameter, rest))]
         slow += [label, _placed(rest)]
-    return code.function(subject.name, code.parameter_list(), fast, slow)
+    return KeyCode(code, subject, code.parameter_list(), fast, slow)
 
 
-def _template_function(subject: Subject, template: Template, *, with_result: bool = False) -> Callable[..., str]:
+def _template_code(subject: Subject, template: Template, *, with_result: bool = False) -> KeyCode:
     code = _Code(subject.parameters)
     result = code.name("result")
     own = set(subject.names)
@@ -155,7 +227,7 @@ def _template_function(subject: Subject, template: Template, *, with_result: boo
 
     parameters = code.parameter_list(result if with_result else None)
     has_path = any(field.path for field in template.fields)
-    return code.function(subject.name, parameters, fast, slow, explain=explain if has_path else None)
+    return KeyCode(code, subject, parameters, fast, slow, explain if has_path else None)
 
 
 def _pieces(
@@ -303,6 +375,19 @@ class _Code:
                 listed.append("/")
         return ",".join(listed)
 
+    def passed_on(self) -> tuple[str, str]:
+        """The arguments of a call, with defaults: the source of a tuple and of a dictionary."""
+        args: list[str] = []
+        kwargs: list[str] = []
+        for parameter in self.parameters:
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                kwargs.append(f"{parameter.name!r}:{parameter.name}")
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                kwargs.append(f"**{parameter.name}")
+            else:
+                args.append(f"{_STARS.get(parameter.kind, '')}{parameter.name}")
+        return f"({''.join(f'{one},' for one in args)})", f"{{{','.join(kwargs)}}}"
+
     def function(
         self,
         name: str,
@@ -312,28 +397,33 @@ class _Code:
         *,
         explain: Callable[..., UnkeyableError] | None = None,
         arguments: Iterable[str] = (),
-    ) -> Callable[..., str]:
+        take: str = "return ",
+        then: Iterable[str] = (),
+        is_async: bool = False,
+    ) -> Callable[..., Any]:
         """The compiled function.
 
         ``fast`` and ``slow`` are the pieces of the text. ``slow`` is for an integer too long for decimal text, which
-        the f-string refuses. ``explain`` makes the error for an attribute or an index that is not there.
+        the f-string refuses. ``explain`` makes the error for an attribute or an index that is not there. The text is
+        returned, or what else ``take`` does with it; ``then`` are the lines after that.
         """
         made = self.name("made")
         value_error = self.constant("value_error", ValueError)
-        lines = [f"def {made}({parameters}):", " try:", f"  return {' '.join(fast)}"]
-        lines += [f" except {value_error}:", f"  return {' '.join(slow)}"]
+        lines = [f"{'async ' if is_async else ''}def {made}({parameters}):", " try:", f"  {take}{' '.join(fast)}"]
+        lines += [f" except {value_error}:", f"  {take}{' '.join(slow)}"]
         if explain is not None:
             caught = self.constant("caught", (AttributeError, LookupError, TypeError))
             error = self.name("error")
             call = f"{self.constant('explain', explain)}({','.join([error, *arguments])})"
             lines += [f" except {self.constant('said', UnkeyableError)}:", "  raise"]
             lines += [f" except {caught} as {error}:", f"  raise {call} from {error}"]
+        lines += then
         # The names in it are identifiers, the texts are literals by repr(), and all else is in the namespace.
         exec(compile("\n".join(lines), "<hotplate key>", "exec"), self.namespace)  # noqa: S102
         function = self.namespace[made]
         function.__name__ = name.rpartition(".")[2]
         function.__qualname__ = name
-        return cast("Callable[..., str]", function)
+        return cast("Callable[..., Any]", function)
 
     def _is_ascii(self, name: str) -> str:
         return f"{self.type}({name}) is {self.str} and {name}.isascii()"
