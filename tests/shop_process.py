@@ -15,7 +15,7 @@ import httpx
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from tests.fleet import eventually
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from hotplate import Cache
