@@ -3,8 +3,8 @@
 As in `bench/objects.py`, contenders take turns in short rounds and each ratio is to the plain call of the same turn.
 Each function takes an integer and returns a dictionary; one of 1,000 stored results is asked for, and a run of the
 function in a round ends the bench. Peers have their store in memory. The loop is asyncio's own: cashews, and aiocache
-with the timeout that it has unasked, go through it for every hit. What a caller gets is the object that is stored, but of
-fastapi-cache2 a new one made from JSON.
+with the timeout that it has unasked, go through it for every hit. What a caller gets is the object that is stored; of
+fastapi-cache2 it is a new one made from JSON.
 `make bench-values BENCH='--rounds 101'` takes longer and is steadier; `--only hotplate` looks at some.
 """
 
