@@ -18,12 +18,14 @@ pub trait Clock: Send + Sync {
 ///
 /// When the wall clock is set back, time goes on evenly: nothing stored becomes younger. When it is ahead, because it
 /// was corrected or because the machine slept while the monotonic clock stood still, that much time has passed: what is
-/// stored may be older than it looks, never younger.
+/// stored may be older than it looks, never younger. The wall clock is looked at once in a millisecond at most.
 #[derive(Debug)]
 pub struct SystemClock {
     started: Instant,
     /// The wall time at `started`, by the latest reading of both clocks that made it later.
     wall_at_start: AtomicI64,
+    /// Milliseconds from `started` to the latest reading of both clocks.
+    both_read: AtomicI64,
 }
 
 impl SystemClock {
@@ -31,7 +33,11 @@ impl SystemClock {
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the clocks")]
     pub fn new() -> Self {
-        Self { started: Instant::now(), wall_at_start: AtomicI64::new(wall_millis()) }
+        Self::at(Instant::now(), wall_millis())
+    }
+
+    fn at(started: Instant, wall_at_start: i64) -> Self {
+        Self { started, wall_at_start: AtomicI64::new(wall_at_start), both_read: AtomicI64::new(-1) }
     }
 }
 
@@ -51,9 +57,14 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let elapsed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let known = self.wall_at_start.load(Ordering::Relaxed);
+        // Within one millisecond the wall clock has nothing new to tell, and reading it is a part of every hit.
+        if self.both_read.load(Ordering::Relaxed) == elapsed {
+            return Timestamp::from_unix_millis(known.saturating_add(elapsed));
+        }
+        self.both_read.store(elapsed, Ordering::Relaxed);
         let wall_at_start = wall_millis().saturating_sub(elapsed);
         // Both clocks are read one after the other, so they disagree by a millisecond now and then: no reason to write.
-        let known = self.wall_at_start.load(Ordering::Relaxed);
         let latest = if wall_at_start > known.saturating_add(TOLERATED_MILLIS) {
             self.wall_at_start.fetch_max(wall_at_start, Ordering::Relaxed).max(wall_at_start)
         } else {
@@ -157,10 +168,9 @@ mod tests {
 
     #[test]
     fn a_wall_clock_that_was_set_back_holds_nothing_up_and_one_set_forward_is_followed() {
-        let set_back =
-            SystemClock { started: SystemClock::new().started, wall_at_start: AtomicI64::new(i64::MAX / 2) };
+        let set_back = SystemClock::at(SystemClock::new().started, i64::MAX / 2);
         assert!(set_back.now().unix_millis() >= i64::MAX / 2);
-        let asleep = SystemClock { started: SystemClock::new().started, wall_at_start: AtomicI64::new(0) };
+        let asleep = SystemClock::at(SystemClock::new().started, 0);
         let behind = SystemClock::new().now();
         assert!(asleep.now() >= behind);
         assert!(asleep.wall_at_start.load(Ordering::Relaxed) > 0);

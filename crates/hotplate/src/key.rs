@@ -302,6 +302,21 @@ mod tests {
     }
 
     #[test]
+    fn the_key_of_a_name_does_not_change_between_releases() {
+        for (name, digits) in [
+            ("", "32684bfa28c0c84d6f210511aace0efc"),
+            ("product:500", "5ec7a869ffc3e7ad6b5b356c921aa79b"),
+            (&"n".repeat(5_000), "e5af1a3df439da958196d7e03d0c2471"),
+        ] {
+            assert_eq!(
+                Key::named(name.as_bytes()).to_string(),
+                digits,
+                "raise NAMED_FORMAT when keys change"
+            );
+        }
+    }
+
+    #[test]
     fn every_variant_has_a_key_of_its_own() {
         let primary = Key::of(&parts());
         assert_ne!(primary.variant(b"gzip"), primary.variant(b""));
