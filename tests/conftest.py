@@ -8,6 +8,7 @@ from hotplate import Cache
 from hotplate.testing import ManualClock
 from tests.driver import START, Site
 from tests.redis_servers import Cluster, RedisServer, Sentinel
+from tests.value_fleet import PLACES, SHARED, Pair, Place, place_of
 
 
 @pytest.fixture
@@ -59,3 +60,15 @@ def cluster() -> Iterator[Cluster]:
     """A cluster of three masters, of this test's own."""
     with Cluster() as nodes:
         yield nodes
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest) -> Place:
+    """A cache of values, wherever they are kept."""
+    return place_of(request.param, lambda: request.getfixturevalue("redis"))
+
+
+@pytest.fixture(params=SHARED)
+def pair(request: pytest.FixtureRequest, redis: RedisServer) -> Pair:
+    """Two processes whose values are on one Redis."""
+    return Pair(request.param, redis)
