@@ -169,7 +169,9 @@ class Cached(Generic[T]):
         self._codec = codec
         self._copy = copy
         self._freeze = freeze
-        ValuePlan(**self._plan)  # what cannot be meant is refused where it is written
+        # What cannot be meant is refused where it is written.
+        ValuePlan(**self._plan)
+        cache.stored.check(codec)
 
     @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> AsyncCached[P, R]: ...  # type: ignore[overload-overlap]
@@ -270,6 +272,7 @@ class WriteThrough:
 
     def __init__(self, cache: "Cache", ttl: "Duration", *, key: str, tags: Any, codec: str | Codec | None) -> None:
         seconds("ttl", ttl)
+        cache.stored.check(codec)
         self._cache = cache
         self._ttl = ttl
         self._key = key

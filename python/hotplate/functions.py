@@ -22,6 +22,7 @@ from hotplate._core import MISSING, PENDING, Bridge, ValuePlan, ValueStep
 from hotplate.bridges import bridge_of
 from hotplate.errors import DecodeError
 from hotplate.frozen import frozen
+from hotplate.once import refuse_used_once
 from hotplate.weights import weight
 
 if TYPE_CHECKING:
@@ -271,7 +272,8 @@ class Results:
             if ttl is None or _is_zero(ttl) or (self._condition is not None and not self._condition(value)):
                 step.give(value)
             else:
-                coded = self._codec_now().encode(value) if self._encodes else None
+                # As it was returned: frozen containers are of other types than the annotation says.
+                coded = self._codec_now().encode(result) if self._encodes else None
                 step.finish(value, weight(value), coded, ttl, call.tags(value))
         except BaseException as error:
             # Whoever waits gets to know as well.
@@ -288,6 +290,8 @@ def _is_zero(ttl: "Duration") -> bool:
     return isinstance(ttl, int | float | timedelta) and not ttl
 
 
+            refuse_used_once(value)
+            result = value
 def _resolve(future: "asyncio.Future[None]") -> None:
     if not future.done():
         future.set_result(None)
