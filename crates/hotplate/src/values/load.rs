@@ -1,12 +1,12 @@
 //! One run of a function whose result is to be kept.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use hotplate_policy::time::Timestamp;
 
-use super::ask::{Turn, is_usable_on_error};
+use super::ask::Turn;
 use super::{Content, Form, Terms};
 use crate::cache::{Cache, Outcome};
 use crate::entry::{Body, Entry};
@@ -26,6 +26,8 @@ pub struct Load<B: Body> {
     turn: Turn<B>,
     /// The log when the load began.
     position: Position,
+    /// What stood there then.
+    replaces: Weak<Entry<B>>,
     stamp: Option<Stamp>,
     lease: Option<Lease>,
 }
@@ -35,16 +37,14 @@ impl<B: Body> Load<B> {
         let share = cache.share.as_ref().filter(|_| !turn.plan.local_only);
         let stamp = share.and_then(|share| share.stamp(now));
         let position = cache.log.position();
-        Self { cache: Arc::clone(cache), turn, position, stamp, lease }
+        let replaces = cache.present_value(turn.key);
+        Self { cache: Arc::clone(cache), turn, position, replaces, stamp, lease }
     }
 
     /// What may be used if this takes too long or fails.
     #[must_use]
     pub fn stale(&self, now: Timestamp) -> Option<&Arc<Entry<B>>> {
-        let usable = |stale: &&Arc<Entry<B>>| {
-            is_usable_on_error(stale, now) && self.cache.value_standing(stale) != Standing::Invalid
-        };
-        self.turn.stale.as_ref().filter(usable)
+        self.turn.stale.as_ref().filter(|stale| self.cache.is_of_use_on_error(stale, now))
     }
 
     /// The function has returned: what it gave is stored, and given to everybody who waits.
@@ -61,7 +61,7 @@ impl<B: Body> Load<B> {
         let is_true = cache.value_standing(&entry) == Standing::Current;
         if is_true {
             cache.counters.count_stored();
-            cache.keep_loaded(key, &self.turn.plan, &entry);
+            cache.keep_loaded(key, &self.turn.plan, &entry, Some(&self.replaces));
         }
         if let Some(permit) = self.turn.permit.take() {
             permit.finish(End::Given(Outcome::Kept(key, Arc::clone(&entry))));
