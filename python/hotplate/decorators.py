@@ -165,6 +165,7 @@ class Cached(Generic[T]):
             "lock": lock,
         }
         self._soft_timeout = None if soft_timeout is None else seconds("soft_timeout", soft_timeout)
+        self._space = ""
         self._condition = condition
         self._codec = codec
         self._copy = copy
@@ -172,6 +173,11 @@ class Cached(Generic[T]):
         # What cannot be meant is refused where it is written.
         ValuePlan(**self._plan)
         cache.stored.check(codec)
+
+    def within(self, space: str) -> "Cached[T]":
+        """Has keys that are made of module and name begin with ``space:``."""
+        self._space = f"{space}:"
+        return self
 
     @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> AsyncCached[P, R]: ...  # type: ignore[overload-overlap]
@@ -184,7 +190,10 @@ class Cached(Generic[T]):
             raise ConfigError(
                 f"soft_timeout= needs an async function, and {_name(function)} is none: a thread cannot be left waiting"
             )
-        key = _key(function, self._key, self._prefix, self._exclude)
+        prefix = self._prefix
+        if self._space and self._key is None and prefix is None:
+            prefix = f"{self._space}{function.__module__}.{_name(function)}"
+        key = _key(function, self._key, prefix, self._exclude)
         tags = _tags(function, self._tags)
         cache = self._cache
         results = Results(
