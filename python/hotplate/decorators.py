@@ -307,7 +307,12 @@ class WriteThrough:
             async def written(*args: Any, **kwargs: Any) -> Any:
                 result = await function(*args, **kwargs)  # type: ignore[misc]
                 text = key(result, *args, **kwargs)
-                await cache.put(text, result, ttl=ttl, tags=tags(result, args, kwargs), codec=codec())
+                try:
+                    await cache.put(text, result, ttl=ttl, tags=tags(result, args, kwargs), codec=codec())
+                except Exception:
+                    # The function has succeeded: what is stored is not true any more.
+                    await cache.delete(text)
+                    raise
                 return result
 
         else:
@@ -316,7 +321,11 @@ class WriteThrough:
             def written(*args: Any, **kwargs: Any) -> Any:
                 result = function(*args, **kwargs)
                 text = key(result, *args, **kwargs)
-                cache.sync.put(text, result, ttl=ttl, tags=tags(result, args, kwargs), codec=codec())
+                try:
+                    cache.sync.put(text, result, ttl=ttl, tags=tags(result, args, kwargs), codec=codec())
+                except Exception:
+                    cache.sync.delete(text)
+                    raise
                 return result
 
         wrapper: Any = written
