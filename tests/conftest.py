@@ -11,6 +11,7 @@ from tests.driver import START, Site
 from tests.loading import STARTS
 from tests.proxy import Proxy
 from tests.redis_servers import Cluster, RedisServer, Sentinel
+from tests.value_fleet import PLACES, SHARED, Pair, Place, place_of
 
 
 @pytest.fixture
@@ -82,3 +83,15 @@ def slow(redis: RedisServer) -> Iterator[Proxy]:
 def start(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs a test with loads whose tasks start at once, where Python has them, and with those that start later."""
     monkeypatch.setattr(hotplate.loads, "_start", STARTS[request.param])
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest) -> Place:
+    """A cache of values, wherever they are kept."""
+    return place_of(request.param, lambda: request.getfixturevalue("redis"))
+
+
+@pytest.fixture(params=SHARED)
+def pair(request: pytest.FixtureRequest, redis: RedisServer) -> Pair:
+    """Two processes whose values are on one Redis."""
+    return Pair(request.param, redis)

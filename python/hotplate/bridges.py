@@ -12,7 +12,7 @@ from hotplate._core import Bridge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["bridge_of", "forget_bridges"]
+__all__ = ["bridge_of", "forget_bridges", "is_on_event_loop"]
 
 _last: "tuple[Callable[[], asyncio.AbstractEventLoop | None], Bridge | None]" = (lambda: None, None)
 """The loop that asked last, and its bridge: in most processes there is no other."""
@@ -38,6 +38,15 @@ def bridge_of(loop: asyncio.AbstractEventLoop) -> Bridge:
             threading.Thread(target=_watch, args=(loop, bridge), name="hotplate bridge", daemon=True).start()
     _last = (weakref.ref(loop), bridge)
     return bridge
+
+
+def is_on_event_loop() -> bool:
+    """Whether this thread runs an event loop now: what waits with it holds that up."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def forget_bridges() -> None:

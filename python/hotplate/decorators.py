@@ -73,11 +73,17 @@ class Cached:
             "lock": lock,
         }
         self._soft_timeout = None if soft_timeout is None else seconds("soft_timeout", soft_timeout)
+        self._space = ""
         self._condition = condition
         self._codec = codec
         self._copy = copy
         self._freeze = freeze
         ValuePlan(**self._plan)  # what cannot be meant is refused where it is written
+
+    def within(self, space: str) -> "Cached":
+        """Has keys that are made of module and name begin with ``space:``."""
+        self._space = f"{space}:"
+        return self
 
     @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> AsyncCached[P, R]: ...  # type: ignore[overload-overlap]
@@ -117,6 +123,8 @@ class Cached:
 
     def _key_code(self, function: Callable[..., Any]) -> KeyCode | Callable[..., str]:
         key, prefix = self._key, self._prefix
+        if self._space and key is None and prefix is None:
+            prefix = f"{self._space}{function.__module__}.{_name(function)}"
         if not callable(key):
             return key_code(function, key=key, prefix=prefix, exclude=self._exclude)
         if prefix is not None:
@@ -229,7 +237,12 @@ class WriteThrough:
             async def written(*args: Any, **kwargs: Any) -> Any:
                 result = await function(*args, **kwargs)
                 text = key(result, *args, **kwargs)
-                await cache.put(text, result, ttl=ttl, tags=tags(result, args, kwargs), codec=codec())
+                try:
+                    await cache.put(text, result, ttl=ttl, tags=tags(result, args, kwargs), codec=codec())
+                except Exception:
+                    # The function has succeeded: what is stored is not true any more.
+                    await cache.delete(text)
+                    raise
                 return result
 
         else:
@@ -238,7 +251,11 @@ class WriteThrough:
             def written(*args: Any, **kwargs: Any) -> Any:
                 result = function(*args, **kwargs)
                 text = key(result, *args, **kwargs)
-                cache.sync.put(text, result, ttl=ttl, tags=tags(result, args, kwargs), codec=codec())
+                try:
+                    cache.sync.put(text, result, ttl=ttl, tags=tags(result, args, kwargs), codec=codec())
+                except Exception:
+                    cache.sync.delete(text)
+                    raise
                 return result
 
         return cast("Function", written)

@@ -6,11 +6,15 @@ the log; handlers run where the event is emitted.
 """
 
 import asyncio
+import contextvars
 import inspect
+import itertools
 import logging
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
+from hotplate.bridges import is_on_event_loop
 from hotplate.errors import ConfigError
 from hotplate.keys import names_text
 
@@ -32,7 +36,7 @@ class Events:
     def __init__(self, cache: "Cache") -> None:
         self._cache = cache
         self._targets: dict[Hashable, list[tuple[str, Texts]]] = {}
-        self._handlers: dict[Hashable, list[tuple[Callable[..., Any], frozenset[str] | None]]] = {}
+        self._handlers: dict[Hashable, list[_Handling]] = {}
 
     def invalidates(self, event: Hashable, **templates: Iterable[str]) -> None:
         """Has an event invalidate what templates name: ``tags``, ``keys``, ``prefixes``."""
@@ -46,10 +50,7 @@ class Events:
 
     def handler(self, event: Hashable, handler: Handler) -> Handler:
         """Has a function called with those of the event's names that it has parameters for."""
-        parameters = inspect.signature(handler).parameters.values()
-        takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters)
-        names = None if takes_all else frozenset(one.name for one in parameters)
-        self._handlers.setdefault(event, []).append((handler, names))
+        self._handlers.setdefault(event, []).append(_Handling(event, handler))
         return handler
 
     def targets(self, event: Hashable, names: Mapping[str, object]) -> dict[str, list[str]]:
@@ -64,27 +65,74 @@ class Events:
         targets = self.targets(event, names)
         if targets:
             await self._cache.invalidate(**_named(targets))
-        ends = [await self._handled(event, names, *one) for one in list(self._handlers.get(event, ()))]
+        ends = [await one.handle(names) for one in list(self._handlers.get(event, ()))]
         return tuple(error for error in ends if error is not None)
 
-    async def _handled(
-        self, event: Hashable, names: Mapping[str, object], handler: Callable[..., Any], wanted: frozenset[str] | None
-    ) -> Exception | None:
-        try:
-            result = handler(**_given(names, wanted))
-            if inspect.isawaitable(result):
-                await result
-        except Exception as error:
-            return _reported(event, handler, error)
-        return None
-
     def emit_now(self, event: Hashable, names: Mapping[str, object]) -> tuple[Exception, ...]:
-        """As ``emit``, from code without an event loop: async handlers run on a loop of their own."""
+        """As ``emit``, from code that waits with its thread: async handlers run on a loop of their own."""
         targets = self.targets(event, names)
         if targets:
             self._cache.sync.invalidate(**_named(targets))
-        ends = [asyncio.run(self._handled(event, names, *one)) for one in list(self._handlers.get(event, ()))]
+        ends = [one.handle_now(names) for one in list(self._handlers.get(event, ()))]
         return tuple(error for error in ends if error is not None)
+
+
+class _Handling:
+    """One handler of one event."""
+
+    def __init__(self, event: Hashable, handler: Callable[..., Any]) -> None:
+        parameters = inspect.signature(handler).parameters.values()
+        self._event = event
+        self._handler = handler
+        self._takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters)
+        self._positional = [one.name for one in parameters if one.kind is one.POSITIONAL_ONLY]
+        self._named = {one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+
+    async def handle(self, names: Mapping[str, object]) -> Exception | None:
+        """Calls it; returns what it has raised, which is logged."""
+        try:
+            result = self._call(names)
+            if inspect.isawaitable(result):
+                await result
+        except Exception as error:
+            return self._reported(error)
+        return None
+
+    def handle_now(self, names: Mapping[str, object]) -> Exception | None:
+        """As ``handle``; what is to be awaited runs on a loop of its own, in another thread if this one has a loop."""
+        try:
+            result = self._call(names)
+            if inspect.isawaitable(result):
+                _run(result)
+        except Exception as error:
+            return self._reported(error)
+        return None
+
+    def _call(self, names: Mapping[str, object]) -> Any:
+        # A positional parameter that is not given has its default, and so have those after it.
+        given = list(itertools.takewhile(names.__contains__, self._positional))
+        keywords = {
+            name: value
+            for name, value in names.items()
+            if name in self._named or (self._takes_all and name not in given)
+        }
+        return self._handler(*(names[name] for name in given), **keywords)
+
+    def _reported(self, error: Exception) -> Exception:
+        name = getattr(self._handler, "__qualname__", repr(self._handler))
+        logger.error("the handler %s of the event %s failed", name, self._event, exc_info=error)
+        return error
+
+
+def _run(awaitable: Awaitable[Any]) -> None:
+    async def wait() -> None:
+        await awaitable
+
+    if not is_on_event_loop():
+        asyncio.run(wait())
+        return
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(contextvars.copy_context().run, asyncio.run, wait()).result()
 
 
 class _Named(TypedDict):
@@ -95,13 +143,3 @@ class _Named(TypedDict):
 
 def _named(targets: Mapping[str, list[str]]) -> _Named:
     return {name: targets.get(name, []) for name in _Named.__annotations__}  # type: ignore[return-value]
-
-
-def _given(names: Mapping[str, object], wanted: frozenset[str] | None) -> dict[str, object]:
-    return dict(names) if wanted is None else {name: value for name, value in names.items() if name in wanted}
-
-
-def _reported(event: Hashable, handler: Callable[..., Any], error: Exception) -> Exception:
-    name = getattr(handler, "__qualname__", repr(handler))
-    logger.error("the handler %s of the event %s failed", name, event, exc_info=error)
-    return error

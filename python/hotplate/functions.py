@@ -19,9 +19,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from hotplate._core import MISSING, PENDING, Bridge, ValuePlan, ValueStep
-from hotplate.bridges import bridge_of
+from hotplate.bridges import bridge_of, is_on_event_loop
 from hotplate.errors import DecodeError
 from hotplate.frozen import frozen
+from hotplate.once import refuse_used_once
 from hotplate.weights import weight
 
 if TYPE_CHECKING:
@@ -116,7 +117,22 @@ class Results:
 
     async def find(self, text: str, call: Call) -> Any:
         """The result of a call of an async function."""
-        return await self._go_on(self._begin(text), text, call)
+        step = self._begin(text)
+        if self._soft_timeout is not None and step.kind in ("seek", "wait"):
+            stale = step.stale_value()
+            if stale is not MISSING:
+                return await self._unless_slow(step, stale, self._soft_timeout, text, call)
+        return await self._go_on(step, text, call)
+
+    async def _unless_slow(self, step: ValueStep, stale: Any, seconds: float, text: str, call: Call) -> Any:
+        """What another call loads, here or in another process; or the stale value, if that takes too long."""
+        report = _report if step.kind == "seek" else _see
+        following = self._cache.loads.run(self._go_on(step, text, call))
+        done, _ = await asyncio.wait([following], timeout=seconds)
+        if done:
+            return following.result()
+        following.add_done_callback(report)
+        return self.copied(stale)
 
     async def load(self, text: str, call: Call) -> Any:
         """The result of calling the function now, which is stored in place of the one before."""
@@ -153,7 +169,9 @@ class Results:
             if step.kind == "seek":
                 step.start(bridge_of(loop), ended)
                 await ended
-            elif step.subscribe(loop, _resolve, ended):
+                return step.resume()
+            self._cache.loads.give_up_closed()
+            if step.subscribe(loop, _resolve, ended):
                 await asyncio.wait([ended], timeout=WAIT_SECONDS)
                 return step.resume(timed_out=not ended.done())
         except BaseException:
@@ -215,6 +233,12 @@ class Results:
             if kind == "landed":
                 step = self._land(step)
                 continue
+            if kind == "wait" and is_on_event_loop():
+                # The load may need this very thread to go on.
+                step = step.resume(timed_out=True)
+                continue
+            if kind == "wait":
+                self._cache.loads.give_up_closed()
             try:
                 ended = step.wait(WAIT_SECONDS)
             except BaseException:
@@ -265,6 +289,7 @@ class Results:
 
     def _keep(self, step: ValueStep, value: Any, call: Call) -> Any:
         try:
+            refuse_used_once(value)
             result = value
             if self._freezes:
                 value = frozen(result)
@@ -272,7 +297,7 @@ class Results:
             if ttl is None or _is_zero(ttl) or (self._condition is not None and not self._condition(value)):
                 step.give(value)
             else:
-                # As the function gave it: its annotation says nothing of what freezing makes of it.
+                # As it was returned: frozen containers are of other types than the annotation says.
                 coded = self._codec_now().encode(result) if self._encodes else None
                 step.finish(value, weight(value), coded, ttl, call.tags(value))
         except BaseException as error:
@@ -293,6 +318,12 @@ def _is_zero(ttl: "Duration") -> bool:
 def _resolve(future: "asyncio.Future[None]") -> None:
     if not future.done():
         future.set_result(None)
+
+
+def _see(following: "asyncio.Task[Any]") -> None:
+    """What it raised is reported by the call that loads."""
+    if not following.cancelled():
+        following.exception()
 
 
 def _report(load: "asyncio.Task[Any]") -> None:

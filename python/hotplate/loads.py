@@ -39,10 +39,10 @@ class Loads:
     __slots__ = ("_tasks",)
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.AbstractEventLoop, set[asyncio.Task[Any]]] = {}
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return sum(map(len, list(self._tasks.values())))
 
     def start(self, load: "Load") -> None:
         """Runs the load on its own task.
@@ -53,8 +53,20 @@ class Loads:
 
     def _keep(self, task: "asyncio.Task[Any]") -> None:
         if not task.done():
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            tasks = self._tasks.setdefault(task.get_loop(), set())
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    def give_up_closed(self) -> None:
+        """Ends the loads of loops that were closed while these ran: they will never go on, and others wait for them."""
+        for loop in [loop for loop in list(self._tasks) if loop.is_closed()]:
+            for task in self._tasks.pop(loop, ()):
+                coroutine = task.get_coro()
+                try:
+                    if coroutine is not None:
+                        coroutine.close()
+                except RuntimeError as error:
+                    logger.warning("a load of a closed event loop cannot be ended: %s", error)
 
     def start_refresh(self, load: "Load", step: Step) -> None:
         """Runs a refresh on its own task, unless another process refreshes the same response or has done so."""
@@ -69,7 +81,7 @@ class Loads:
     async def drain(self, timeout: float) -> None:
         """Waits for the loads of the running loop to end, at most ``timeout`` seconds; then cancels the rest."""
         loop = asyncio.get_running_loop()
-        mine = {task for task in list(self._tasks) if task.get_loop() is loop}
+        mine = set(self._tasks.get(loop, ()))
         if not mine:
             return
         _, late = await asyncio.wait(mine, timeout=timeout)

@@ -115,19 +115,35 @@ class Namespace:
         """As ``Cache.incr``."""
         return await self._cache.incr(self.key(key), amount, ttl=self._lifetime(ttl))
 
-    async def invalidate(self, *, tags: Iterable[str] = (), keys: Iterable[str] = (), soft: bool = False) -> int:
-        """Invalidates what is named; without names, everything of this part."""
-        keys, named = [self.key(key) for key in keys], self.tags(tags)[1:]
-        if not keys and not named:
-            named = [self.name]
-        return await self._cache.invalidate(tags=named, keys=keys, soft=soft)
+    async def invalidate(
+        self, *, tags: Iterable[str] | None = None, keys: Iterable[str] | None = None, soft: bool = False
+    ) -> int:
+        """Invalidates what is named; with neither ``tags`` nor ``keys``, everything of this part."""
+        if tags is None and keys is None:
+            return await self._cache.invalidate(tags=[self.name], soft=soft)
+        if isinstance(keys, str):
+            raise ConfigError(f"keys={keys!r} is one text where several are meant: write keys=[{keys!r}]")
+        return await self._cache.invalidate(
+            tags=self.tags(tags or ())[1:], keys=[self.key(key) for key in keys or ()], soft=soft
+        )
 
     def cached(
-        self, ttl: "Duration | None" = None, *, key: str | None = None, tags: Iterable[str] = (), **settings: Any
+        self,
+        ttl: "Duration | Callable[[Any], Duration | None] | None" = None,
+        *,
+        key: str | Callable[..., str] | None = None,
+        prefix: str | None = None,
+        tags: "Iterable[str] | Callable[[Any], Iterable[str]]" = (),
+        **settings: Any,
     ) -> "Cached":
-        """As ``Cache.cached``; a template and a prefix begin with ``name:``."""
-        if key is not None:
-            settings["key"] = self.key(key)
-        elif "prefix" in settings:
-            settings["prefix"] = self.key(settings["prefix"])
-        return self._cache.cached(self._lifetime(ttl), tags=self.tags(tags), **settings)
+        """As ``Cache.cached``; keys and tags begin with ``name:``."""
+        settings["key"] = self._scoped(key)
+        settings["prefix"] = None if prefix is None else self.key(prefix)
+        settings["tags"] = (lambda result: self.tags(tags(result))) if callable(tags) else self.tags(tags)
+        lifetime = ttl if callable(ttl) else self._lifetime(ttl)
+        return self._cache.cached(lifetime, **settings).within(self.name)
+
+    def _scoped(self, key: str | Callable[..., str] | None) -> str | Callable[..., str] | None:
+        if callable(key):
+            return lambda *args, **kwargs: self.key(key(*args, **kwargs))
+        return None if key is None else self.key(key)

@@ -12,6 +12,7 @@ from hotplate.codecs.annotations import MISSING as NO_ANNOTATION
 from hotplate.codecs.annotations import is_missing, is_plain
 from hotplate.errors import ConfigError, DecodeError
 from hotplate.functions import Results
+from hotplate.once import refuse_used_once
 from hotplate.weights import weight
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["StoredValues", "as_tags"]
 
 Given = tuple[str, Any, int | None, bytes | None, Any, list[str]]
+
+
+_OCTETS = (bytes, bytearray, memoryview)
 
 
 class StoredValues:
@@ -35,8 +39,12 @@ class StoredValues:
 
     def codec(self, value: Any, type: Any, codec: Any) -> Codec | None:
         """For a value that is set by hand; ``None``: bytes, which need none."""
+        refuse_used_once(value)
+        if not self._cache.is_shared:
+            self.check(codec)
+            return None if value.__class__ in _OCTETS else self._plain
         if codec is None and type is None:
-            if value.__class__ in (bytes, bytearray, memoryview) and self._signing_key is None:
+            if value.__class__ in _OCTETS and self._signing_key is None:
                 return None
             return self._plain if is_plain(value.__class__) else self._by_type(value.__class__)
         if codec is None:
@@ -45,9 +53,10 @@ class StoredValues:
         return codec_for(annotation, codec, signing_key=self._signing_key, encrypted=self._encrypted)
 
     def check(self, codec: str | Codec | None) -> None:
-        """Raises ``ConfigError`` for what can be no codec of this cache, whatever the function."""
-        if codec is not None and not (codec == "pickle" and not self._cache.is_shared):
-            codec_for(NO_ANNOTATION, codec, signing_key=self._signing_key, encrypted=self._encrypted)
+        """Raises ``ConfigError`` for a ``codec=`` that cannot be meant; in memory no key is needed."""
+        if codec is not None:
+            encrypted = self._encrypted or not self._cache.is_shared
+            codec_for(NO_ANNOTATION, codec, signing_key=self._signing_key, encrypted=encrypted)
 
     def codec_of(self, function: Callable[..., Any], codec: str | Codec | None) -> Codec:
         """For what a function returns."""
@@ -71,6 +80,7 @@ class StoredValues:
         """What the engine takes."""
         if isinstance(tags, str):
             raise ConfigError(f"tags={tags!r} is one text where several are meant: write tags=[{tags!r}]")
+        refuse_used_once(value)
         if codec is None:
             return key, value, None, None, ttl, list(tags)
         coded = codec.encode(value) if self._cache.is_shared else None

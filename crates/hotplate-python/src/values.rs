@@ -1,5 +1,6 @@
 //! Values and the results of functions: the engine's conversation about one, for Python to lead.
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,17 +9,15 @@ use std::task::{Context, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use hotplate::cache::{Cache, Outcome};
+use hotplate::cache::Cache;
 use hotplate::entry::{Body, Entry};
 use hotplate::error::ConfigError;
-use hotplate::fill::{End, Ticket};
 use hotplate::key::Key;
 use hotplate::share::Sought;
 use hotplate::values::{
-    Changing, Content, Form, Landing, Load, Plan, Round, Seek, Step, Tally, Terms, Value,
+    Changing, Content, Form, Landing, Load, Plan, Round, Seek, Step, Tally, Terms, Value, Waiting,
 };
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -181,7 +180,10 @@ impl ValueCore {
         let key = Key::named(name.as_bytes());
         let job = match self.cache.value(key, self.cache.now()) {
             Value::Found(entry) => return value(py, &self.cache, key, &entry),
-            Value::Absent => return missing(py),
+            Value::Absent => {
+                body::free_unused(py);
+                return missing(py);
+            }
             Value::Seek(job) => job,
         };
         let sighted = Sighted { cache: Arc::clone(&self.cache), key };
@@ -298,6 +300,7 @@ impl ValueCore {
         self.connection.start(py)?;
         let key = Key::named(name.as_bytes());
         let step = self.cache.ask(key, &plan.get().plan, Round::default(), self.cache.now());
+        body::free_unused(py);
         ValueStep::make(py, &self.cache, key, plan, 0, step)
     }
 
@@ -380,9 +383,9 @@ enum State {
     Value(Arc<Entry<PyBody>>, Option<Py<ValueStep>>),
     Seek(Seek<PyBody>, Option<Sought>),
     Landed(Landing<PyBody>),
-    Wait(Ticket<Outcome<PyBody>>),
+    Wait(Waiting<PyBody>),
     Load(Load<PyBody>),
-    Raised(PyErr),
+    Raised(Arc<dyn Any + Send + Sync>),
     Done,
 }
 
@@ -404,13 +407,14 @@ impl ValueStep {
             step = cache.accept(landing, own, cache.now());
         }
         let count = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
+        let is_due = matches!(step, Step::Due(..));
         let (kind, state) = match step {
             Step::Found(entry) => {
                 count(&plan.get().hits);
                 ("found", State::Value(entry, None))
             }
-            Step::Stale(entry, next) => {
-                count(&plan.get().stale);
+            Step::Due(entry, next) | Step::Stale(entry, next) => {
+                count(if is_due { &plan.get().hits } else { &plan.get().stale });
                 let next = next
                     .map(|next| Self::make(py, cache, key, plan.clone_ref(py), 0, *next).map(Bound::unbind))
                     .transpose()?;
@@ -418,12 +422,12 @@ impl ValueStep {
             }
             Step::Seek(seek) => ("seek", State::Seek(seek, None)),
             Step::Landed(landing) => ("landed", State::Landed(landing)),
-            Step::Wait(ticket) => ("wait", State::Wait(ticket)),
+            Step::Wait(waiting) => ("wait", State::Wait(waiting)),
             Step::Load(load) => {
                 count(&plan.get().loads);
                 ("load", State::Load(load))
             }
-            Step::Raised(error) => ("raised", State::Raised(raised(py, &error)?)),
+            Step::Raised(error) => ("raised", State::Raised(error)),
             Step::Nothing => ("nothing", State::Done),
         };
         let cache = Arc::clone(cache);
@@ -476,12 +480,16 @@ struct Raised {
     traceback: Py<PyAny>,
 }
 
-fn raised(py: Python<'_>, error: &Arc<dyn std::any::Any + Send + Sync>) -> PyResult<PyErr> {
-    let Some(raised) = error.downcast_ref::<Raised>() else {
-        return Ok(PyRuntimeError::new_err("the load failed"));
-    };
-    let error = raised.error.bind(py).call_method1(intern!(py, "with_traceback"), (&raised.traceback,))?;
-    Ok(PyErr::from_value(error))
+impl Raised {
+    fn new(error: Bound<'_, PyAny>) -> PyResult<Self> {
+        let traceback = error.getattr("__traceback__")?.unbind();
+        Ok(Self { error: error.unbind(), traceback })
+    }
+
+    /// The exception, to be raised once more.
+    fn again(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.error.call_method1(py, "with_traceback", (&self.traceback,))
+    }
 }
 
 #[pymethods]
@@ -518,15 +526,21 @@ impl ValueStep {
     #[getter]
     fn error(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &*self.state() {
-            State::Raised(error) => Ok(error.value(py).clone().into_any().unbind()),
+            State::Raised(error) => match error.downcast_ref::<Raised>() {
+                Some(raised) => raised.again(py),
+                None => Err(PyRuntimeError::new_err("the load failed")),
+            },
             _ => Err(used()),
         }
     }
 
-    /// Of `load`: what may be used if it takes too long, or `MISSING`.
+    /// Of `load`, `wait` and `seek`: what may be used if it takes too long, or `MISSING`.
     fn stale_value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let now = self.cache.now();
         let stale = match &*self.state() {
-            State::Load(load) => load.stale(self.cache.now()).cloned(),
+            State::Load(load) => load.stale(now).cloned(),
+            State::Wait(waiting) => waiting.stale(&self.cache, now).cloned(),
+            State::Seek(seek, _) => seek.stale(&self.cache, now).cloned(),
             _ => None,
         };
         stale.map_or_else(|| missing(py), |stale| self.object(py, &stale))
@@ -546,7 +560,9 @@ impl ValueStep {
     fn subscribe(&self, event_loop: Py<PyAny>, resolve: Py<PyAny>, future: Py<PyAny>) -> bool {
         let waker = LoopWaker::waker(event_loop, resolve, future);
         match &mut *self.state() {
-            State::Wait(ticket) => Pin::new(ticket).poll(&mut Context::from_waker(&waker)).is_pending(),
+            State::Wait(waiting) => {
+                Pin::new(&mut waiting.ticket).poll(&mut Context::from_waker(&waker)).is_pending()
+            }
             _ => false,
         }
     }
@@ -575,11 +591,10 @@ impl ValueStep {
                 let step = self.cache.found(seek, sought.unwrap_or_default(), now);
                 self.next(py, self.waits, step)
             }
-            State::Wait(ticket) => {
+            State::Wait(waiting) => {
                 let waits = self.waits + 1;
                 let round = Round { waits, timed_out };
-                let end: Option<End<Outcome<PyBody>>> = if timed_out { None } else { ticket.try_end() };
-                let step = self.cache.ask_again(self.key, &self.plan.get().plan, round, end, now);
+                let step = self.cache.ask_again(self.key, &self.plan.get().plan, round, &waiting, now);
                 self.next(py, waits, step)
             }
             _ => Err(used()),
@@ -637,8 +652,7 @@ impl ValueStep {
     fn fail<'py>(&self, error: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = error.py();
         self.plan.get().errors.fetch_add(1, Ordering::Relaxed);
-        let traceback = error.getattr(intern!(py, "__traceback__"))?.unbind();
-        let raised = Raised { error: error.unbind(), traceback };
+        let raised = Raised::new(error)?;
         match self.take_load()?.fail(Arc::new(raised), self.cache.now()) {
             Some(stale) => self.object(py, &stale),
             None => missing(py),
@@ -661,7 +675,9 @@ impl ValueStep {
             seconds.map(|seconds| now() + Duration::try_from_secs_f64(seconds).unwrap_or_default());
         loop {
             let ended = match &mut *self.state() {
-                State::Wait(ticket) => Pin::new(ticket).poll(&mut Context::from_waker(&waker)).is_ready(),
+                State::Wait(waiting) => {
+                    Pin::new(&mut waiting.ticket).poll(&mut Context::from_waker(&waker)).is_ready()
+                }
                 _ => return Err(used()),
             };
             if ended {

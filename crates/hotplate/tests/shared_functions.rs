@@ -142,7 +142,9 @@ impl World {
         let mut step = cache.ask(key, &PLAN, round, now);
         loop {
             step = match step {
-                Step::Found(entry) | Step::Stale(entry, _) => return number(entry.body()),
+                Step::Found(entry) | Step::Due(entry, _) | Step::Stale(entry, _) => {
+                    return number(entry.body());
+                }
                 Step::Seek(mut seek) => {
                     let sought = seek.job().unwrap().run().await;
                     cache.found(seek, sought, now)
@@ -151,10 +153,10 @@ impl World {
                     let own = landing.entry().body().clone();
                     cache.accept(landing, own, now)
                 }
-                Step::Wait(mut ticket) => {
-                    let end = std::future::poll_fn(|context| Pin::new(&mut ticket).poll(context)).await;
+                Step::Wait(mut waiting) => {
+                    std::future::poll_fn(|context| Pin::new(&mut waiting.ticket).poll(context)).await;
                     round.waits += 1;
-                    cache.ask_again(key, &PLAN, round, Some(end), now)
+                    cache.ask_again(key, &PLAN, round, &waiting, now)
                 }
                 Step::Load(load) => {
                     let found = self.run().await;

@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hotplate::cache::{Cache, Outcome};
+use hotplate::cache::Cache;
 use hotplate::clock::{Clock, ManualClock};
-use hotplate::fill::Ticket;
 use hotplate::key::Key;
 use hotplate::log::{Mode, Target};
-use hotplate::values::{Content, Form, Load, Plan, Round, Step, Terms};
+use hotplate::values::{Content, Form, Load, Plan, Round, Step, Terms, Waiting};
 use hotplate_policy::time::Timestamp;
 
 const PLAN: Plan = Plan { refresh_ahead: None, local_only: false, collapses: true };
@@ -44,17 +43,17 @@ impl Site {
         loading(self.ask())
     }
 
-    fn wait(&self) -> Ticket<Outcome<Bytes>> {
+    fn wait(&self) -> Waiting<Bytes> {
         match self.ask() {
-            Step::Wait(ticket) => ticket,
+            Step::Wait(waiting) => waiting,
             other => panic!("{}", word(&other)),
         }
     }
 
     /// What a call that has waited does then.
-    fn woken(&self, ticket: &Ticket<Outcome<Bytes>>) -> Step<Bytes> {
+    fn woken(&self, waiting: &Waiting<Bytes>) -> Step<Bytes> {
         let round = Round { waits: 1, timed_out: false };
-        self.cache.ask_again(key(), &PLAN, round, ticket.try_end(), self.clock.now())
+        self.cache.ask_again(key(), &PLAN, round, waiting, self.clock.now())
     }
 
     fn finish(&self, load: Load<Bytes>, text: &'static str, tags: &[&str]) {
@@ -101,6 +100,8 @@ fn text(body: &Bytes) -> String {
 fn word(step: &Step<Bytes>) -> String {
     match step {
         Step::Found(entry) => format!("found {}", text(entry.body())),
+        Step::Due(entry, None) => format!("due {}", text(entry.body())),
+        Step::Due(entry, Some(next)) => format!("due {}, then {}", text(entry.body()), word(next)),
         Step::Stale(entry, None) => format!("stale {}", text(entry.body())),
         Step::Stale(entry, Some(next)) => format!("stale {}, then {}", text(entry.body()), word(next)),
         Step::Seek(_) => "seek".into(),
@@ -115,7 +116,7 @@ fn word(step: &Step<Bytes>) -> String {
 fn loading(step: Step<Bytes>) -> Load<Bytes> {
     match step {
         Step::Load(load) => load,
-        Step::Stale(_, Some(next)) => loading(*next),
+        Step::Due(_, Some(next)) | Step::Stale(_, Some(next)) => loading(*next),
         other => panic!("{}", word(&other)),
     }
 }
@@ -274,7 +275,7 @@ fn ahead_of_its_end_a_result_that_is_used_is_loaded_anew() {
     assert!(site.cache.recall(key(), &plan, site.clock.now()).is_some());
     site.clock.advance(TTL / 2);
     assert!(site.cache.recall(key(), &plan, site.clock.now()).is_none());
-    assert_eq!(word(&site.ask_by(&plan)), "stale old, then load");
+    assert_eq!(word(&site.ask_by(&plan)), "due old, then load");
     assert_eq!(word(&site.ask()), "found old", "by another plan it is fresh");
 }
 
@@ -294,7 +295,7 @@ fn who_has_waited_long_enough_loads_without_waiting() {
     let site = Site::new();
     let _load = site.load();
     let round = Round { waits: 1, timed_out: true };
-    let step = site.cache.ask_again(key(), &PLAN, round, None, site.clock.now());
+    let step = site.cache.ask_again(key(), &PLAN, round, &site.wait(), site.clock.now());
     assert_eq!(word(&step), "load");
 }
 

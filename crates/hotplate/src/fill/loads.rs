@@ -205,6 +205,12 @@ pub struct Ticket<T> {
 }
 
 impl<T: Clone> Ticket<T> {
+    /// The log's position when the load was taken up.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.fill.position
+    }
+
     /// Whether the load renews what may be served meanwhile.
     #[must_use]
     pub fn is_refresh(&self) -> bool {

@@ -10,7 +10,7 @@ use crate::cache::{Cache, Outcome};
 use crate::entry::{Body, Entry};
 use crate::fill::{End, Join, Permit, Ticket};
 use crate::key::Key;
-use crate::log::{Footprint, Standing};
+use crate::log::{Footprint, Position, Standing};
 use crate::share::{Lease, Purpose, SeekJob, Sought};
 use crate::tier::local::Slot;
 
@@ -45,7 +45,9 @@ pub struct Round {
 pub enum Step<B: Body> {
     /// Use this.
     Found(Arc<Entry<B>>),
-    /// Use this, and go on with the other step, if there is one, for nobody.
+    /// Use this, which is fresh, and go on with the other step, if there is one, for nobody.
+    Due(Arc<Entry<B>>, Option<Box<Self>>),
+    /// Use this, which is stale, and go on with the other step, if there is one, for nobody.
     Stale(Arc<Entry<B>>, Option<Box<Self>>),
     /// Look in the shared tier: run [`Seek::job`], then give both to [`Cache::found`].
     Seek(Seek<B>),
@@ -53,8 +55,8 @@ pub enum Step<B: Body> {
     Landed(Landing<B>),
     /// Call the function.
     Load(Load<B>),
-    /// Another call loads: wait for the ticket, then [`Cache::ask_again`].
-    Wait(Ticket<Outcome<B>>),
+    /// Another call loads: wait for [`Waiting::ticket`], then [`Cache::ask_again`].
+    Wait(Waiting<B>),
     /// The load that was waited for raised: this is the call's error too.
     Raised(Arc<dyn Any + Send + Sync>),
     /// There is nothing to do: somebody else refreshes it.
@@ -87,6 +89,27 @@ impl<B: Body> Seek<B> {
     /// What is to be awaited; there once.
     pub fn job(&mut self) -> Option<SeekJob> {
         self.job.take()
+    }
+
+    /// What may be used if this takes too long.
+    pub fn stale(&self, cache: &Cache<B>, now: Timestamp) -> Option<&Arc<Entry<B>>> {
+        self.turn.stale.as_ref().filter(|stale| cache.is_of_use_on_error(stale, now))
+    }
+}
+
+/// A call that waits for another one's load.
+pub struct Waiting<B: Body> {
+    /// Ends with the load.
+    pub ticket: Ticket<Outcome<B>>,
+    /// The log when the call was made.
+    asked: Position,
+    stale: Option<Arc<Entry<B>>>,
+}
+
+impl<B: Body> Waiting<B> {
+    /// What may be used if this takes too long.
+    pub fn stale(&self, cache: &Cache<B>, now: Timestamp) -> Option<&Arc<Entry<B>>> {
+        self.stale.as_ref().filter(|stale| cache.is_of_use_on_error(stale, now))
     }
 }
 
@@ -125,7 +148,10 @@ impl<B: Body> Cache<B> {
         }
         let known = match self.local.get(&key) {
             Some(Slot::Response(entry)) => match self.value_standing(&entry) {
-                Standing::Invalid => None,
+                Standing::Invalid => {
+                    self.forget_value(key, &entry);
+                    None
+                }
                 standing => Some((entry, standing)),
             },
             _ => None,
@@ -135,7 +161,7 @@ impl<B: Body> Cache<B> {
             if plan.is_due(&entry, now) {
                 self.counters.count_hit();
                 let refresh = self.refresh_value(key, plan, &entry, now);
-                return Step::Stale(entry, refresh);
+                return Step::Due(entry, refresh);
             }
             self.counters.count_hit();
             return Step::Found(entry);
@@ -152,18 +178,24 @@ impl<B: Body> Cache<B> {
         self.miss_value(key, plan, round, Some(entry), now)
     }
 
-    /// As [`Cache::ask`], by a call that has waited for another one's load, which ended like this.
+    /// As [`Cache::ask`], by a call that has waited for another one's load.
+    ///
+    /// Where the log has moved between the beginning of that load and the call, an error and a result that is not stored
+    /// may come from before an invalidation that the caller knows of: nobody can say what it would have answered to.
     pub fn ask_again(
         self: &Arc<Self>,
         key: Key,
         plan: &Plan,
         round: Round,
-        end: Option<End<Outcome<B>>>,
+        waited: &Waiting<B>,
         now: Timestamp,
     ) -> Step<B> {
+        let end = if round.timed_out { None } else { waited.ticket.try_end() };
+        let is_recent = waited.ticket.position() >= waited.asked;
         match end {
             Some(End::Given(Outcome::Kept(_, entry)))
-                if self.log.standing(&entry.footprint, entry.position) != Standing::Invalid =>
+                if (is_recent || !entry.meta.lifetime.is_zero())
+                    && self.log.standing(&entry.footprint, entry.position) != Standing::Invalid =>
             {
                 self.counters.count_hit();
                 self.counters.count_collapsed();
@@ -171,15 +203,16 @@ impl<B: Body> Cache<B> {
             }
             Some(End::Failed(Outcome::Raised(error, stale))) => {
                 self.counters.count_collapsed();
-                match stale.filter(|stale| is_usable_on_error(stale, now)) {
+                match stale.filter(|stale| self.is_of_use_on_error(stale, now)) {
                     Some(stale) => {
                         self.counters.count_stale();
                         Step::Stale(stale, None)
                     }
-                    None => {
+                    None if is_recent => {
                         self.counters.count_miss();
                         Step::Raised(error)
                     }
+                    None => self.ask(key, plan, round, now),
                 }
             }
             _ => self.ask(key, plan, round, now),
@@ -220,6 +253,13 @@ impl<B: Body> Cache<B> {
             return self.seek_value(turn, now);
         }
         if !is_fresh && !is_usable_while_renewed(&entry, standing, now) {
+            if is_usable_on_error(&entry, now) && self.retries.is_held(turn.key, now) {
+                if let Some(permit) = turn.permit {
+                    permit.finish(End::Given(Outcome::Kept(turn.key, Arc::clone(&entry))));
+                }
+                self.counters.count_stale();
+                return Step::Stale(entry, None);
+            }
             turn.newer_than = Some(entry.meta.request_time);
             turn.stale = Some(entry);
             return self.seek_value(turn, now);
@@ -260,8 +300,11 @@ impl<B: Body> Cache<B> {
         if !plan.collapses || round.waits >= MOST_WAITS {
             return self.seek_value(turn, now);
         }
+        let asked = self.log.position();
         match self.join_value(key) {
-            Join::Wait(ticket) => Step::Wait(ticket),
+            // What it renews may be good enough for this call, and is not at hand.
+            Join::Wait(ticket) if ticket.is_refresh() && !self.keeps(plan) => self.seek_value(turn, now),
+            Join::Wait(ticket) => Step::Wait(Waiting { ticket, asked, stale: turn.stale }),
             Join::Lead(permit) => {
                 if let Some(Slot::Response(entry)) = self.local.get(&key)
                     && self.is_fresh_value(&entry, now)
@@ -331,6 +374,16 @@ impl<B: Body> Cache<B> {
         }
     }
 
+    /// Whether a value may be used in place of one that is not to be had.
+    pub(super) fn is_of_use_on_error(&self, entry: &Entry<B>, now: Timestamp) -> bool {
+        is_usable_on_error(entry, now) && self.value_standing(entry) != Standing::Invalid
+    }
+
+    /// Whether results stand where a lookup in this process finds them.
+    fn keeps(&self, plan: &Plan) -> bool {
+        self.keeps_responses || plan.local_only
+    }
+
     /// Puts what was loaded where lookups find it, unless something newer stands there.
     ///
     /// # Arguments
@@ -350,7 +403,7 @@ impl<B: Body> Cache<B> {
         let _publishing = self.publishing();
         let is_newest = is_newest();
         let is_newer = |present: &Entry<B>| present.began() > entry.began();
-        let keeps = is_newest && (self.keeps_responses || plan.local_only);
+        let keeps = is_newest && self.keeps(plan);
         if keeps && !matches!(self.local.get(&key), Some(Slot::Response(present)) if is_newer(&present)) {
             self.note_retention(&entry.meta);
             self.local.insert(key, Slot::Response(Arc::clone(entry)));
@@ -386,6 +439,6 @@ fn is_usable_while_renewed<B>(entry: &Entry<B>, standing: Standing, now: Timesta
         || (!meta.is_fresh(now) && meta.staleness(now) < meta.stale_while_revalidate)
 }
 
-pub(super) fn is_usable_on_error<B>(entry: &Entry<B>, now: Timestamp) -> bool {
+fn is_usable_on_error<B>(entry: &Entry<B>, now: Timestamp) -> bool {
     entry.meta.is_fresh(now) || entry.meta.staleness(now) < entry.meta.stale_if_error
 }

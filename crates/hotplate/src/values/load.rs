@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hotplate_policy::time::Timestamp;
 
-use super::ask::{Turn, is_usable_on_error};
+use super::ask::Turn;
 use super::underway::Passage;
 use super::{Content, Form, Terms};
 use crate::cache::{Cache, Outcome};
@@ -44,10 +44,7 @@ impl<B: Body> Load<B> {
     /// What may be used if this takes too long or fails.
     #[must_use]
     pub fn stale(&self, now: Timestamp) -> Option<&Arc<Entry<B>>> {
-        let usable = |stale: &&Arc<Entry<B>>| {
-            is_usable_on_error(stale, now) && self.cache.value_standing(stale) != Standing::Invalid
-        };
-        self.turn.stale.as_ref().filter(usable)
+        self.turn.stale.as_ref().filter(|stale| self.cache.is_of_use_on_error(stale, now))
     }
 
     /// The function has returned: what it gave is stored, and given to everybody who waits.

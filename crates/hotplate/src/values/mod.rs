@@ -30,7 +30,7 @@ use crate::tier::local::Slot;
 use crate::tier::sealed::Kind;
 use crate::tier::shared::{LeaseEnd, Stamp};
 
-pub use ask::{Landing, Plan, Round, Seek, Step};
+pub use ask::{Landing, Plan, Round, Seek, Step, Waiting};
 pub use load::Load;
 pub(crate) use tallies::Tallies;
 pub(crate) use underway::Underway;
@@ -109,11 +109,15 @@ impl<B: Body> Cache<B> {
     #[must_use]
     pub fn value(&self, key: Key, now: Timestamp) -> Value<B> {
         if let Some(Slot::Response(entry)) = self.local.get(&key)
-            && self.is_fresh_value(&entry, now)
             && !self.share.as_ref().is_some_and(|share| share.bypasses())
         {
-            self.counters.count_hit();
-            return Value::Found(entry);
+            if self.is_fresh_value(&entry, now) {
+                self.counters.count_hit();
+                return Value::Found(entry);
+            }
+            if !self.is_of_use_later(&entry, now) {
+                self.forget_value(key, &entry);
+            }
         }
         match self.share.as_ref().filter(|share| share.is_up()) {
             Some(share) => Value::Seek(SeekJob::new(share, key, place(key), None, Purpose::Read)),
@@ -179,9 +183,16 @@ impl<B: Body> Cache<B> {
         let entry = self.new_value(key, own, terms, (position, now), now);
         self.counters.count_stored();
         {
+            // Of two that are set at once by two threads, the one that is older by the log may come last.
             let _publishing = self.publishing();
             self.underway.outdate(key);
-            self.keep_value(key, &entry);
+            let is_older = match self.local.get(&key) {
+                Some(Slot::Response(present)) => present.began() > entry.began(),
+                _ => false,
+            };
+            if !is_older {
+                self.keep_value(key, &entry);
+            }
         }
         let (share, appending) = (Arc::clone(self.share.as_ref()?), appending?);
         let entry = shared.map_or(entry, |body| self.new_value(key, body, terms, (position, now), now));
@@ -253,6 +264,22 @@ impl<B: Body> Cache<B> {
     fn is_fresh_value(&self, entry: &Entry<B>, now: Timestamp) -> bool {
         let standing = self.log.standing_cached(&entry.footprint, entry.position, entry.verified());
         standing == Standing::Current && !entry.is_soft() && entry.meta.is_fresh(now)
+    }
+
+    /// Whether a value that is not fresh may be used by a function.
+    fn is_of_use_later(&self, entry: &Entry<B>, now: Timestamp) -> bool {
+        let meta = &entry.meta;
+        let window = meta.stale_while_revalidate.max(meta.stale_if_error);
+        self.value_standing(entry) != Standing::Invalid
+            && (meta.is_fresh(now) || meta.staleness(now) < window)
+    }
+
+    /// Frees what is of no use any more, unless something else stands there by now.
+    fn forget_value(&self, key: Key, entry: &Arc<Entry<B>>) {
+        let _publishing = self.publishing();
+        if matches!(self.local.get(&key), Some(Slot::Response(present)) if Arc::ptr_eq(&present, entry)) {
+            self.local.remove(&key);
+        }
     }
 
     fn keep_value(&self, key: Key, entry: &Arc<Entry<B>>) {

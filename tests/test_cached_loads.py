@@ -1,0 +1,442 @@
+"""One load for all who ask: what each gets when it is slow, fails, is cancelled, or is overtaken by an invalidation."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hotplate import Cache
+from tests.value_fleet import Pair, Place, Product, Runs
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.asyncio
+
+
+async def begun(runs: Runs, times: int = 1) -> None:
+    await eventually(lambda: runs.count >= times, f"{times} runs, not {runs.count}")
+
+
+async def asleep() -> None:
+    """Lets everything that can go on do so."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_five_hundred_callers_of_one_cold_key_run_the_function_once(place: Place) -> None:
+    runs = Runs(is_open=False)
+
+    @place.cache.cached("1m", key="square:{number}")
+    async def square(number: int) -> int:
+        await runs()
+        return number * number
+
+    callers = [asyncio.create_task(square(3)) for _ in range(500)]
+    await begun(runs)
+    runs.open()
+    assert await asyncio.gather(*callers) == [9] * 500
+    assert (runs.count, square.cache_info().loads) == (1, 1)
+    assert square.cache_info().hits == 499
+
+
+async def test_callers_of_two_processes_run_the_function_once(pair: Pair) -> None:
+    runs = Runs(is_open=False)
+    callers = []
+    for place in pair:
+
+        @place.cache.cached("1m", key="product:{number}")
+        async def product(number: int) -> Product:
+            return Product(id=await runs())
+
+        callers += [asyncio.create_task(product(1)) for _ in range(100)]
+    await begun(runs)
+    await asleep()
+    runs.open()
+    assert await asyncio.gather(*callers) == [Product(id=1)] * 200
+    assert runs.count == 1
+
+
+async def test_many_keys_at_once_are_loaded_once_each(place: Place) -> None:
+    runs = Runs()
+
+    @place.cache.cached("1m")
+    async def double(number: int) -> int:
+        await runs()
+        await asyncio.sleep(0)
+        return number * 2
+
+    found = await asyncio.gather(*(double(number % 50) for number in range(500)))
+    assert found == [number % 50 * 2 for number in range(500)]
+    assert runs.count == 50
+
+
+async def test_an_exception_is_everybodys_and_is_not_stored(place: Place) -> None:
+    runs = Runs(is_open=False)
+
+    @place.cache.cached("1m")
+    async def fail() -> int:
+        raise LookupError(await runs())
+
+    callers = [asyncio.create_task(fail()) for _ in range(100)]
+    await begun(runs)
+    await asleep()
+    runs.open()
+    ends = await asyncio.gather(*callers, return_exceptions=True)
+    assert {str(end) for end in ends} == {"1"}
+    assert {type(end) for end in ends} == {LookupError}
+    with pytest.raises(LookupError, match="2"):
+        await fail()
+
+
+async def test_a_shared_exception_does_not_collect_the_frames_of_all(place: Place) -> None:
+    runs = Runs(is_open=False)
+
+    @place.cache.cached("1m")
+    async def fail() -> int:
+        raise LookupError(await runs())
+
+    callers = [asyncio.create_task(fail()) for _ in range(200)]
+    await begun(runs)
+    await asleep()
+    runs.open()
+    (error, *_) = await asyncio.gather(*callers, return_exceptions=True)
+    assert isinstance(error, LookupError)
+    length, traceback, names = 0, error.__traceback__, []
+    while traceback is not None:
+        names.append(traceback.tb_frame.f_code.co_name)
+        length, traceback = length + 1, traceback.tb_next
+    assert length < 20
+    assert names[-1] == "fail"
+
+
+async def test_a_failure_in_one_process_lets_the_other_try(pair: Pair) -> None:
+    runs = Runs(is_open=False)
+    calls = []
+    for place in pair:
+
+        @place.cache.cached("1m", key="number")
+        async def number() -> int:
+            if (run := await runs()) == 1:
+                raise LookupError
+            return run
+
+        calls.append(asyncio.create_task(number()))
+        await begun(runs)
+    runs.open()
+    first, second = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(first, LookupError)
+    assert second == 2
+
+
+async def test_the_first_caller_is_cancelled_and_the_rest_get_the_value(place: Place) -> None:
+    runs = Runs(is_open=False)
+
+    @place.cache.cached("1m")
+    async def number() -> int:
+        return await runs()
+
+    callers = [asyncio.create_task(number()) for _ in range(10)]
+    await begun(runs)
+    callers[0].cancel()
+    await asleep()
+    runs.open()
+    ends = await asyncio.gather(*callers, return_exceptions=True)
+    assert isinstance(ends[0], asyncio.CancelledError)
+    assert ends[1:] == [1] * 9
+
+
+async def test_every_caller_is_cancelled_and_the_load_is_stored_all_the_same(place: Place) -> None:
+    runs = Runs(is_open=False)
+
+    @place.cache.cached("1m")
+    async def number() -> int:
+        return await runs()
+
+    callers = [asyncio.create_task(number()) for _ in range(3)]
+    await begun(runs)
+    for caller in callers:
+        caller.cancel()
+    await asyncio.gather(*callers, return_exceptions=True)
+    runs.open()
+    assert await number() == 1
+
+
+async def test_a_caller_with_a_deadline_leaves_the_load_to_go_on(place: Place) -> None:
+    runs = Runs(is_open=False)
+
+    @place.cache.cached("1m")
+    async def number() -> int:
+        return await runs()
+
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(number(), 0.05)
+    runs.open()
+    assert await number() == 1
+
+
+async def test_a_caller_cancelled_while_it_looks_in_the_server_takes_nothing_from_others(pair: Pair) -> None:
+    runs = Runs()
+
+    @pair.one.cache.cached("1m")
+    async def number() -> int:
+        return await runs()
+
+    for _ in range(20):
+        first = asyncio.create_task(number())
+        second = asyncio.create_task(number())
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await second == runs.count
+        await asyncio.gather(first, return_exceptions=True)
+        await number.invalidate()
+
+
+async def test_a_function_that_cancels_itself_leaves_the_load_to_the_next(place: Place) -> None:
+    runs = Runs(is_open=False)
+
+    @place.cache.cached("1m")
+    async def number() -> int:
+        if (run := await runs()) == 1:
+            raise asyncio.CancelledError
+        return run
+
+    callers = [asyncio.create_task(number()) for _ in range(5)]
+    await begun(runs)
+    await asleep()
+    runs.open()
+    ends = await asyncio.gather(*callers, return_exceptions=True)
+    assert isinstance(ends[0], asyncio.CancelledError)
+    assert ends[1:] == [2] * 4
+
+
+async def test_cached_functions_call_each_other(place: Place) -> None:
+    runs = Runs()
+
+    @place.cache.cached("1m")
+    async def price(number: int) -> int:
+        return number * await runs()
+
+    @place.cache.cached("1m")
+    async def total(numbers: tuple[int, ...]) -> int:
+        return sum(await asyncio.gather(*map(price, numbers)))
+
+    assert await total((2, 2, 2)) == 6
+    assert runs.count == 1
+
+
+async def test_a_recursive_function_gets_every_part_once(place: Place) -> None:
+    @place.cache.cached("1m")
+    async def fib(number: int) -> int:
+        return number if number < 2 else sum(await asyncio.gather(fib(number - 1), fib(number - 2)))
+
+    assert await fib(15) == 610
+    if place.keeps_objects:
+        assert fib.cache_info().loads == 16
+
+
+@pytest.mark.timeout(20)
+async def test_a_function_that_needs_its_own_result_does_not_wait_for_itself(place: Place) -> None:
+    depth = 0
+
+    @place.cache.cached("1m")
+    async def number() -> int:
+        nonlocal depth
+        depth += 1
+        return 1 if depth == 3 else await number() + 1
+
+    assert await number() == 3
+
+
+# What is invalidated meanwhile.
+
+
+@pytest.mark.parametrize("way", ["tag", "key", "clear"])
+async def test_what_began_before_an_invalidation_is_not_read_after_it(place: Place, way: str) -> None:
+    runs, row = Runs(is_open=False), "old"
+
+    @place.cache.cached("1m", key="row", tags=["row"])
+    async def read() -> str:
+        found = row
+        await runs()
+        return found
+
+    before = asyncio.create_task(read())
+    await begun(runs)
+    row = "new"
+    if way == "clear":
+        place.cache.clear()
+    else:
+        await place.cache.invalidate(**({"tags": ["row"]} if way == "tag" else {"keys": ["row"]}))  # type: ignore[arg-type]
+    after = asyncio.create_task(read())
+    await asleep()
+    runs.open()
+    assert await after == "new"
+    assert await before in ("old", "new")
+    place.settle()
+    assert await read() == "new"
+
+
+async def test_what_is_not_stored_is_not_given_to_who_asks_after_an_invalidation(place: Place) -> None:
+    runs, row = Runs(is_open=False), "old"
+
+    @place.cache.cached("1m", key="row", tags=["row"], condition=lambda result: False)
+    async def read() -> str:
+        found = row
+        await runs()
+        return found
+
+    before = asyncio.create_task(read())
+    await begun(runs)
+    row = "new"
+    await place.cache.invalidate(tags=["row"])
+    after = asyncio.create_task(read())
+    await asleep()
+    runs.open()
+    assert await after == "new"
+    await before
+
+
+async def test_an_error_from_before_an_invalidation_is_not_raised_after_it(place: Place) -> None:
+    """The row was made between: who made it must not be told that there is none."""
+    runs, rows = Runs(is_open=False), set[int]()
+
+    @place.cache.cached("1m", key="row:{number}", tags=["row:{number}"])
+    async def read(number: int) -> int:
+        is_there = number in rows
+        await runs()
+        if not is_there:
+            raise LookupError(number)
+        return number
+
+    before = asyncio.create_task(read(1))
+    await begun(runs)
+    rows.add(1)
+    await place.cache.invalidate(tags=["row:1"])
+    after = asyncio.create_task(read(1))
+    await asleep()
+    runs.open()
+    assert await after == 1
+    with pytest.raises(LookupError):
+        await before
+
+
+async def test_an_invalidation_in_another_process_meets_a_load_under_way(pair: Pair) -> None:
+    runs, row = Runs(is_open=False), "old"
+    calls: list[Any] = []
+    for place in pair:
+
+        @place.cache.cached("1m", key="row", tags=["row"])
+        async def read() -> str:
+            found = row
+            await runs()
+            return found
+
+        calls.append(read)
+    before = asyncio.create_task(calls[0]())
+    await begun(runs)
+    row = "new"
+    await pair.other.cache.invalidate(tags=["row"])
+    pair.one.read_log()
+    runs.open()
+    await before
+    pair.settle()
+    assert [await call() for call in calls] == ["new", "new"]
+
+
+async def test_a_value_set_during_a_load_stays(place: Place) -> None:
+    runs = Runs(is_open=False)
+
+    async def load() -> str:
+        await runs()
+        return "loaded"
+
+    loading = asyncio.create_task(place.cache.get_or_set("name", load, ttl=60))
+    await begun(runs)
+    await place.cache.set("name", "set", ttl=60)
+    runs.open()
+    await loading
+    place.settle()
+    assert await place.cache.get("name") == "set"
+
+
+async def test_a_value_deleted_during_a_load_is_not_brought_back(place: Place) -> None:
+    runs = Runs(is_open=False)
+
+    async def load() -> str:
+        await runs()
+        return "loaded"
+
+    loading = asyncio.create_task(place.cache.get_or_set("name", load, ttl=60))
+    await begun(runs)
+    await place.cache.delete("name")
+    runs.open()
+    assert await loading == "loaded"
+    place.settle()
+    assert await place.cache.get("name") is None
+
+
+async def test_a_value_set_by_another_process_during_a_load_stays(pair: Pair) -> None:
+    runs = Runs(is_open=False)
+
+    async def load() -> str:
+        await runs()
+        return "loaded"
+
+    loading = asyncio.create_task(pair.one.cache.get_or_set("name", load, ttl=60))
+    await begun(runs)
+    assert await pair.other.cache.set("name", "set", ttl=60)
+    runs.open()
+    await loading
+    pair.settle()
+    assert [await place.cache.get("name") for place in pair] == ["set", "set"]
+
+
+# At shutdown.
+
+
+async def test_loads_are_waited_for_at_shutdown(place: Place) -> None:
+    runs = Runs(is_open=False)
+
+    @place.cache.cached("1m", key="number")
+    async def number() -> int:
+        return await runs()
+
+    async with place.cache.lifespan():
+        caller = asyncio.create_task(number())
+        await begun(runs)
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+        asyncio.get_running_loop().call_later(0.05, runs.open)
+    place.settle()
+    assert await place.cache.get("number") == 1
+
+
+async def test_a_refresh_is_waited_for_at_shutdown(place: Place) -> None:
+    runs = Runs()
+
+    @place.cache.cached("1m", key="number", stale_while_revalidate="1m")
+    async def number() -> int:
+        return await runs()
+
+    async with place.cache.lifespan():
+        await number()
+        place.settle()
+        place.clock.advance(61)
+        runs.close()
+        assert await number() == 1
+        await begun(runs, 2)
+        asyncio.get_running_loop().call_later(0.05, runs.open)
+    place.settle()
+    assert await place.cache.get("number") == 2
+
+
+async def test_a_cache_at_rest_keeps_no_load() -> None:
+    cache = Cache()
+
+    @cache.cached("1m")
+    async def number() -> int:
+        await asyncio.sleep(0)
+        return 1
+
+    await asyncio.gather(*(number() for _ in range(10)))
+    await asleep()
+    assert len(cache.loads) == 0
