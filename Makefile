@@ -26,6 +26,8 @@ export REDIS_SERVER
 
 # The fuzz crate is a workspace of its own; what it shares with the other is built once.
 FUZZ_ENV := CARGO_TARGET_DIR=$(abspath target)
+# What users' type checkers make of the decorators; mypy checks everything.
+TYPE_TESTS := tests/types_objects.py tests/types_values.py
 RUST_FILES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name '*.lua' -o -name 'Cargo.toml')
 # Stamps: the pinned packages are installed; the extension is built from these sources.
 PACKAGES := $(VENV)/.packages
@@ -72,6 +74,7 @@ check-python: $(EXTENSION)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/stubtest --mypy-config-file pyproject.toml hotplate._core
+	$(BIN)/pyright --pythonpath $(BIN)/python $(TYPE_TESTS)
 
 bench: $(EXTENSION) ## requests/s of a cached response against its limits; results in bench/results/
 	@$(BIN)/python -m bench.http_hits $(BENCH)
