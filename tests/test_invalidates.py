@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException
 
-from hotplate import Cache, ConfigError
+from hotplate import Cache, ConfigError, UnkeyableError
 from tests.value_fleet import Pair, Place, Product, Runs
 
 pytestmark = pytest.mark.asyncio
@@ -257,3 +257,15 @@ async def test_the_decorator_stands_under_a_route_too(place: Place) -> None:
     async with client(app) as http:
         assert (await http.put("/products/1?name=table")).json()["name"] == "table"
     assert await shop.product(1) == Product(id=1, name="table")
+
+
+async def test_what_can_be_named_is_invalidated_although_something_cannot(place: Place) -> None:
+    await place.cache.set("list", "old", ttl=60, tags=["products:list"])
+
+    @place.cache.invalidates(tags=["product:{result.id}", "products:list"])
+    async def update() -> None:
+        return None
+
+    with pytest.raises(UnkeyableError, match="result"):
+        await update()
+    assert await place.cache.get("list") is None

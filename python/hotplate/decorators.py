@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypeVar, 
 
 from hotplate._core import MISSING, ValuePlan, seconds
 from hotplate.codecs import Codec
-from hotplate.errors import ConfigError
+from hotplate.errors import ConfigError, UnkeyableError
 from hotplate.functions import Call, Results
 from hotplate.keys import text_function
 from hotplate.keys.functions import KeyCode, key_code
@@ -294,15 +294,28 @@ class Invalidates:
             for setting, texts in self._templates.items()
         }
 
-        def targets(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, list[str]]:
-            return {setting: [text(result, *args, **kwargs) for text in texts] for setting, texts in fill.items()}
+        def targets(
+            result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        ) -> tuple[dict[str, list[str]], list[UnkeyableError]]:
+            named: dict[str, list[str]] = {}
+            errors = []
+            for setting, text in ((setting, text) for setting, texts in fill.items() for text in texts):
+                try:
+                    named.setdefault(setting, []).append(text(result, *args, **kwargs))
+                except UnkeyableError as error:  # noqa: PERF203 - a handful of templates
+                    # The function has succeeded: what can be named is untrue now, whatever else cannot.
+                    errors.append(error)
+            return named, errors
 
         if is_async:
 
             @functools.wraps(function)
             async def invalidating(*args: Any, **kwargs: Any) -> Any:
                 result = await function(*args, **kwargs)
-                await cache.invalidate(**targets(result, args, kwargs), soft=soft)
+                named, errors = targets(result, args, kwargs)
+                await cache.invalidate(**named, soft=soft)
+                for error in errors:
+                    raise error
                 return result
 
         else:
@@ -310,7 +323,10 @@ class Invalidates:
             @functools.wraps(function)
             def invalidating(*args: Any, **kwargs: Any) -> Any:
                 result = function(*args, **kwargs)
-                cache.sync.invalidate(**targets(result, args, kwargs), soft=soft)
+                named, errors = targets(result, args, kwargs)
+                cache.sync.invalidate(**named, soft=soft)
+                for error in errors:
+                    raise error
                 return result
 
         return invalidating

@@ -73,7 +73,10 @@ class AsyncCached(Protocol[P, T_co]):
         ...
 
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T_co:
-        """Calls the function, whatever is stored, and stores its result."""
+        """Calls the function, whatever is stored, and stores its result.
+
+        Other processes keep the copies they have: where the data has changed, ``invalidate`` says so to all.
+        """
         ...
 
     async def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T_co:
@@ -146,7 +149,10 @@ class SyncCached(Protocol[P, T_co]):
         """Makes the stored result of this call untrue, for every process. Returns the position in the log."""
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T_co:
-        """Calls the function, whatever is stored, and stores its result."""
+        """Calls the function, whatever is stored, and stores its result.
+
+        Other processes keep the copies they have: where the data has changed, ``invalidate`` says so to all.
+        """
 
     def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T_co:
         """Calls the function, without the cache."""
