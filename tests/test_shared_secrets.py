@@ -11,6 +11,7 @@ from hotplate.rules import Partition
 from tests.driver import Header, Origin, Reply, call
 from tests.fleet import Fleet, Gate, signed
 from tests.redis_servers import RedisServer
+from tests.value_fleet import connected
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio
@@ -294,3 +295,32 @@ async def test_another_request_is_another_response(fleet: Fleet, first: dict[str
     await one.get(**first)
     await one.shares(1)
     assert (await other.get(**second)).body == b"node 1, run 1"
+
+
+# Signatures.
+
+SIGNED = "a secret of at least thirty-two bytes"
+
+
+async def test_with_a_signing_key_nobody_else_writes_a_value(redis: RedisServer) -> None:
+    fleet = Fleet(redis, local=False)
+    ours = connected(fleet, signing_key=SIGNED)
+    others = [connected(fleet), connected(fleet, signing_key=SIGNED[::-1])]
+
+    @ours.cached("1m", key="name")
+    async def name() -> str:
+        return "ours"
+
+    for other in others:
+        for forged in (b"forged", "forged"):
+            await other.set("name", forged, ttl=60)
+            assert await ours.get("name") is None
+            assert await name() == "ours"
+
+
+async def test_with_one_signing_key_processes_share_values(redis: RedisServer) -> None:
+    fleet = Fleet(redis, local=False)
+    one, other = (connected(fleet, signing_key=SIGNED) for _ in range(2))
+    for value in (b"octets", "text", {"a": [1]}):
+        await one.set("name", value, ttl=60)
+        assert await other.get("name") == value

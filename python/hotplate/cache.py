@@ -203,7 +203,7 @@ class Cache:
         else:
             shared["on_outage"] = on_outage or "serve-local"
             self.core = CacheCore(url=url, max_bytes=max_bytes, clock=clock, local=local is not False, **shared)
-        self.values = ValueCore(self.core)
+        self.values = ValueCore(self.core, self._is_shared and signing_key is not None)
         self.loads = Loads()
         self.stored = StoredValues(self, signing_key, encrypted=bool(encryption_keys))
         self.events = Events(self)

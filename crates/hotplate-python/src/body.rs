@@ -61,9 +61,9 @@ impl PyBody {
         Self::Object(Object(Some(object.unbind()), size))
     }
 
-    /// Whether a value of this form has to be decoded first.
-    pub(crate) fn is_coded(&self, form: Form) -> bool {
-        form == Form::Coded && matches!(self, Self::Bytes(_))
+    /// Whether a value of this form has to be decoded first; `coded_only`: none is what it seems to be.
+    pub(crate) fn is_coded(&self, form: Form, coded_only: bool) -> bool {
+        (form == Form::Coded || coded_only) && matches!(self, Self::Bytes(_))
     }
 
     /// The same object again.

@@ -59,6 +59,11 @@ impl Sighted {
     }
 }
 
+/// Whether a value has to be decoded before it can be used.
+fn is_coded(cache: &Core, entry: &Entry<PyBody>) -> bool {
+    entry.body().is_coded(Form::of(entry), cache.is_coded_only())
+}
+
 /// The object of a stored value; what is not decoded yet is [`Stored`].
 fn value<'py>(
     py: Python<'py>,
@@ -66,7 +71,7 @@ fn value<'py>(
     key: Key,
     entry: &Arc<Entry<PyBody>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    if entry.body().is_coded(Form::of(entry)) {
+    if is_coded(cache, entry) {
         let stored = Stored { cache: Arc::clone(cache), key, entry: Arc::clone(entry) };
         return Ok(Bound::new(py, stored)?.into_any());
     }
@@ -162,8 +167,13 @@ pub(crate) struct ValueCore {
 
 #[pymethods]
 impl ValueCore {
+    /// `coded_only`: plain values of other processes are not taken, because what codecs write is signed.
     #[new]
-    fn new(core: &CacheCore) -> Self {
+    #[pyo3(signature = (core, coded_only = false))]
+    fn new(core: &CacheCore, coded_only: bool) -> Self {
+        if coded_only {
+            core.cache.take_coded_only();
+        }
         Self { cache: Arc::clone(&core.cache), connection: core.connection.clone() }
     }
 
@@ -287,7 +297,7 @@ impl ValueCore {
     fn recall<'py>(&self, py: Python<'py>, plan: &ValuePlan, name: &str) -> PyResult<Bound<'py, PyAny>> {
         self.connection.start(py)?;
         match self.cache.recall(Key::named(name.as_bytes()), &plan.plan, self.cache.now()) {
-            Some(entry) if !entry.body().is_coded(Form::of(&entry)) => {
+            Some(entry) if !is_coded(&self.cache, &entry) => {
                 plan.hits.fetch_add(1, Ordering::Relaxed);
                 entry.body().value(py)
             }
@@ -399,7 +409,7 @@ impl ValueStep {
         mut step: Step<PyBody>,
     ) -> PyResult<Bound<'py, Self>> {
         while let Step::Landed(landing) = step {
-            if landing.entry().body().is_coded(Form::of(landing.entry())) {
+            if is_coded(cache, landing.entry()) {
                 step = Step::Landed(landing);
                 break;
             }

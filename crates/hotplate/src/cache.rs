@@ -63,6 +63,8 @@ pub struct Cache<B: Body> {
     retention_millis: AtomicU64,
     /// Whether any response said which part of its query matters: until then no lookup asks.
     pub(crate) knows_search_variance: AtomicBool,
+    /// Plain values of other processes are not taken: only a codec can tell who wrote one.
+    coded_only: AtomicBool,
     sites: AtomicU32,
     clock: Arc<dyn Clock>,
 }
@@ -84,6 +86,7 @@ impl<B: Body> Cache<B> {
             publishing: Mutex::new(()),
             retention_millis: AtomicU64::new(0),
             knows_search_variance: AtomicBool::new(false),
+            coded_only: AtomicBool::new(false),
             sites: AtomicU32::new(0),
             clock,
         }
@@ -105,6 +108,17 @@ impl<B: Body> Cache<B> {
     #[must_use]
     pub fn share(&self) -> Option<&Arc<Share>> {
         self.share.as_ref()
+    }
+
+    /// From here on takes no value that has not gone through a codec, which can tell who wrote it.
+    pub fn take_coded_only(&self) {
+        self.coded_only.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a plain value is to be decoded, too.
+    #[must_use]
+    pub fn is_coded_only(&self) -> bool {
+        self.coded_only.load(Ordering::Relaxed)
     }
 
     /// The time, read once per request at the front door and passed down from there.

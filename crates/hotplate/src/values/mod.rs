@@ -142,7 +142,7 @@ impl<B: Body> Cache<B> {
             Some(entry) => {
                 self.counters.count_hit();
                 // What has to be decoded first is kept when it is: see `keep_decoded`.
-                if Form::of(entry) == Form::Plain {
+                if Form::of(entry) == Form::Plain && !self.is_coded_only() {
                     self.keep_value(key, entry);
                 }
             }
