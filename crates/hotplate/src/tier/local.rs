@@ -291,12 +291,21 @@ struct PlaceHasher {
     high: u64,
 }
 
+/// An odd number whose bits look random.
+const MIXER: u64 = 0xA076_1D64_78BD_642F;
+
+/// Both halves of a product, one over the other.
+fn folded(one: u64, other: u64) -> u64 {
+    let product = u128::from(one) * u128::from(other);
+    #[allow(clippy::cast_possible_truncation, reason = "halves of a number are what is wanted")]
+    let (low, high) = (product as u64, (product >> 64) as u64);
+    low ^ high
+}
+
 impl Hasher for PlaceHasher {
     fn finish(&self) -> u64 {
-        let product = u128::from(self.low) * u128::from(self.high);
-        #[allow(clippy::cast_possible_truncation, reason = "halves of a number are what is wanted")]
-        let (low, high) = (product as u64, (product >> 64) as u64);
-        low ^ high
+        // One multiplication leaves patterns in the low bits where only a few bits of the keys differ.
+        folded(folded(self.low, self.high), MIXER)
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -427,8 +436,9 @@ mod tests {
 
     #[test]
     fn keys_that_share_half_their_bits_spread_over_the_index() {
-        let hashing = PlaceHashing::new();
-        for fixed in [0, u128::from(u64::MAX), u128::MAX << 64] {
+        let places = [0, u128::from(u64::MAX), u128::MAX << 64];
+        for (fixed, _) in places.into_iter().flat_map(|fixed| (0..100).map(move |draw| (fixed, draw))) {
+            let hashing = PlaceHashing::new();
             let mut low_bits: Vec<u64> = (0..4096_u128)
                 .map(|number| hashing.hash_one(Place::of(Key::from_u128(fixed ^ (number << 40)))) % 4096)
                 .collect();
