@@ -348,3 +348,10 @@ async def test_no_names_at_all_are_not_all(place: Place) -> None:
     await products.set("1", "chair")
     await products.invalidate(tags=[], keys=[])
     assert await products.get("1") == "chair"
+
+
+async def test_one_text_as_the_tags_of_many_is_refused(place: Place) -> None:
+    with pytest.raises(ConfigError, match=r"write tags=\['list'\]"):
+        await place.cache.set_many({"a": 1}, ttl=60, tags="list")
+    with pytest.raises(ConfigError, match=r"write tags=\['list'\]"):
+        place.cache.sync.set_many({"a": 1}, ttl=60, tags="list")

@@ -21,6 +21,7 @@ from hotplate.rules import Duration
 from hotplate.stored import StoredValues, as_tags
 from hotplate.sync import SyncCache
 from hotplate.targets import as_targets
+from hotplate.texts import several
 
 if TYPE_CHECKING:
     from hotplate.codecs import Codec
@@ -351,7 +352,7 @@ class Cache:
         self, values: Mapping[str, Any], *, ttl: Duration, tags: Iterable[str] = (), type: Any = None
     ) -> bool:
         """Stores several values. Returns whether the shared tier has them all."""
-        tags = list(tags)
+        tags = several("tags", tags)
         setting = (self.set(key, value, ttl=ttl, tags=tags, type=type) for key, value in values.items())
         return all(await asyncio.gather(*setting))
 

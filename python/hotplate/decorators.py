@@ -18,6 +18,7 @@ from hotplate.functions import Call, Results
 from hotplate.keys import text_function
 from hotplate.keys.functions import KeyCode, key_code
 from hotplate.protocols import AsyncCached, CacheInfo, SyncCached
+from hotplate.texts import several
 
 if TYPE_CHECKING:
     from hotplate.cache import Cache
@@ -224,12 +225,8 @@ class WriteThrough:
         cache, ttl = self._cache, self._ttl
         key = text_function(function, self._key, with_result=True, setting="key", percent_encode=True)
         tags = _tags(function, self._tags)
-        made: list[Codec] = []
-
-        def codec() -> Codec:
-            if not made:
-                made.append(cache.codec_of(function, self._codec))
-            return made[0]
+        # When it is first needed: annotations may name what is defined later.
+        codec = functools.cache(functools.partial(cache.codec_of, function, self._codec))
 
         if is_async:
 
@@ -265,14 +262,10 @@ class Invalidates:
     """What ``Cache.invalidates`` gives: a decorator, and a FastAPI dependency; see there."""
 
     def __init__(self, cache: "Cache", soft: bool, **templates: Iterable[str]) -> None:
-        for setting, texts in templates.items():
-            if isinstance(texts, str):
-                raise ConfigError(
-                    f"{setting}={texts!r} is one text where several are meant: write {setting}=[{texts!r}]"
-                )
         self._cache = cache
         self._soft = soft
-        self._templates = {setting: list(texts) for setting, texts in templates.items() if texts}
+        named = {setting: several(setting, texts) for setting, texts in templates.items()}
+        self._templates = {setting: texts for setting, texts in named.items() if texts}
         if not self._templates:
             raise ConfigError('invalidates() names nothing: write tags=["..."], keys=["..."] or prefixes=["/..."]')
 
@@ -361,7 +354,5 @@ def _name(function: Any) -> str:
 def _tags(function: Callable[..., Any], tags: Any) -> Callable[[Any, tuple[Any, ...], dict[str, Any]], list[str]]:
     if callable(tags):
         return lambda result, args, kwargs: list(tags(result))
-    if isinstance(tags, str):
-        raise ConfigError(f"tags={tags!r} is one text where several are meant: write tags=[{tags!r}]")
-    fill = [text_function(function, text, with_result=True, setting="tags") for text in tags]
+    fill = [text_function(function, text, with_result=True, setting="tags") for text in several("tags", tags)]
     return lambda result, args, kwargs: [text(result, *args, **kwargs) for text in fill]

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from hotplate.bridges import is_on_event_loop
-from hotplate.errors import ConfigError
 from hotplate.keys import names_text
+from hotplate.texts import several
 
 if TYPE_CHECKING:
     from hotplate.cache import Cache
@@ -41,10 +41,8 @@ class Events:
     def invalidates(self, event: Hashable, **templates: Iterable[str]) -> None:
         """Has an event invalidate what templates name: ``tags``, ``keys``, ``prefixes``."""
         for setting, texts in templates.items():
-            if isinstance(texts, str):
-                named = f"invalidate_{setting}"
-                raise ConfigError(f"{named}={texts!r} is one text where several are meant: write {named}=[{texts!r}]")
-            fill = [names_text(text, f"invalidate_{setting}", percent_encode=setting == "keys") for text in texts]
+            named = f"invalidate_{setting}"
+            fill = [names_text(text, named, percent_encode=setting == "keys") for text in several(named, texts)]
             if fill:
                 self._targets.setdefault(event, []).append((setting, fill))
 

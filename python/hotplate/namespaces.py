@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from hotplate.errors import ConfigError
+from hotplate.texts import several
 
 if TYPE_CHECKING:
     from hotplate.cache import Cache
@@ -34,9 +35,10 @@ class Namespace:
 
     def tags(self, tags: Iterable[str]) -> list[str]:
         """The tags in the cache of what is stored here."""
-        if isinstance(tags, str):
-            raise ConfigError(f"tags={tags!r} is one text where several are meant: write tags=[{tags!r}]")
-        return [self.name, *(f"{self.name}:{tag}" for tag in tags)]
+        return [self.name, *self._named("tags", tags)]
+
+    def _named(self, setting: str, texts: Iterable[str]) -> list[str]:
+        return [self.key(text) for text in several(setting, texts)]
 
     def _lifetime(self, ttl: "Duration | None") -> "Duration":
         lifetime = self._ttl if ttl is None else ttl
@@ -121,11 +123,8 @@ class Namespace:
         """Invalidates what is named; with neither ``tags`` nor ``keys``, everything of this part."""
         if tags is None and keys is None:
             return await self._cache.invalidate(tags=[self.name], soft=soft)
-        if isinstance(keys, str):
-            raise ConfigError(f"keys={keys!r} is one text where several are meant: write keys=[{keys!r}]")
-        return await self._cache.invalidate(
-            tags=self.tags(tags or ())[1:], keys=[self.key(key) for key in keys or ()], soft=soft
-        )
+        named = self._named("tags", tags or ())
+        return await self._cache.invalidate(tags=named, keys=self._named("keys", keys or ()), soft=soft)
 
     def cached(
         self,

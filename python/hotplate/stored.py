@@ -10,9 +10,10 @@ from hotplate._core import Stored, ValuePlan, seconds
 from hotplate.codecs import Codec, codec_for, return_annotation
 from hotplate.codecs.annotations import MISSING as NO_ANNOTATION
 from hotplate.codecs.annotations import is_missing, is_plain
-from hotplate.errors import ConfigError, DecodeError
+from hotplate.errors import DecodeError
 from hotplate.functions import Results
 from hotplate.once import refuse_used_once
+from hotplate.texts import several
 from hotplate.weights import weight
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class StoredValues:
         self._cache = cache
         self._signing_key = signing_key
         self._encrypted = encrypted
-        self._plain = codec_for(NO_ANNOTATION, signing_key=signing_key, encrypted=encrypted)
+        self._plain = self._made(NO_ANNOTATION)
         self._typed: dict[Any, Codec] = {}
 
     def codec(self, value: Any, type: Any, codec: Any) -> Codec | None:
@@ -49,8 +50,7 @@ class StoredValues:
             return self._plain if is_plain(value.__class__) else self._by_type(value.__class__)
         if codec is None:
             return self._by_type(type)
-        annotation = NO_ANNOTATION if type is None else type
-        return codec_for(annotation, codec, signing_key=self._signing_key, encrypted=self._encrypted)
+        return self._made(NO_ANNOTATION if type is None else type, codec)
 
     def check(self, codec: str | Codec | None) -> None:
         """Raises ``ConfigError`` for a ``codec=`` that cannot be meant; in memory no key is needed."""
@@ -60,9 +60,10 @@ class StoredValues:
 
     def codec_of(self, function: Callable[..., Any], codec: str | Codec | None) -> Codec:
         """For what a function returns."""
-        kind = "auto" if codec is None else codec
-        annotation = return_annotation(function)
-        return codec_for(annotation, kind, signing_key=self._signing_key, encrypted=self._encrypted)
+        return self._made(return_annotation(function), "auto" if codec is None else codec)
+
+    def _made(self, annotation: Any, codec: str | Codec = "auto") -> Codec:
+        return codec_for(annotation, codec, signing_key=self._signing_key, encrypted=self._encrypted)
 
     def _by_type(self, annotation: Any) -> Codec:
         if is_missing(annotation) or is_plain(annotation):
@@ -70,21 +71,19 @@ class StoredValues:
         try:
             known = self._typed.get(annotation)
         except TypeError:  # an annotation that cannot be hashed
-            return codec_for(annotation, signing_key=self._signing_key, encrypted=self._encrypted)
+            return self._made(annotation)
         if known is None:
-            known = codec_for(annotation, signing_key=self._signing_key, encrypted=self._encrypted)
-            self._typed[annotation] = known
+            known = self._typed[annotation] = self._made(annotation)
         return known
 
     def given(self, key: str, value: Any, ttl: "Duration", tags: Iterable[str], codec: Codec | None) -> Given:
         """What the engine takes."""
-        if isinstance(tags, str):
-            raise ConfigError(f"tags={tags!r} is one text where several are meant: write tags=[{tags!r}]")
+        named = several("tags", tags)
         refuse_used_once(value)
         if codec is None:
-            return key, value, None, None, ttl, list(tags)
+            return key, value, None, None, ttl, named
         coded = codec.encode(value) if self._cache.is_shared else None
-        return key, value, weight(value), coded, ttl, list(tags)
+        return key, value, weight(value), coded, ttl, named
 
     def decoded(self, stored: Stored, type: Any, default: Any) -> Any:
         """The value of what another process wrote."""
@@ -111,7 +110,5 @@ class StoredValues:
 
 def as_tags(tags: Iterable[str]) -> Callable[[Any], list[str]]:
     """The same tags for whatever is stored."""
-    if isinstance(tags, str):
-        raise ConfigError(f"tags={tags!r} is one text where several are meant: write tags=[{tags!r}]")
-    named = list(tags)
+    named = several("tags", tags)
     return lambda result: named

@@ -7,6 +7,7 @@ from hotplate._core import MISSING, Stored
 from hotplate.functions import Call
 from hotplate.stored import as_tags
 from hotplate.targets import as_targets
+from hotplate.texts import several
 
 if TYPE_CHECKING:
     from hotplate.cache import Cache
@@ -72,7 +73,7 @@ class SyncCache:
         self, values: Mapping[str, Any], *, ttl: "Duration", tags: Iterable[str] = (), type: Any = None
     ) -> bool:
         """As ``Cache.set_many``; one after the other."""
-        tags = list(tags)
+        tags = several("tags", tags)
         stored = [self.set(key, value, ttl=ttl, tags=tags, type=type) for key, value in values.items()]
         return all(stored)
 

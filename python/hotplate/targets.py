@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hotplate.errors import ConfigError
+from hotplate.texts import several
 
 __all__ = ["as_targets"]
 
@@ -12,8 +12,11 @@ Targets = tuple[list[str], list[str], list[str], list[str], bool]
 def as_targets(
     tags: Iterable[str], paths: Iterable[str], prefixes: Iterable[str], keys: Iterable[str], soft: bool
 ) -> Targets:
-    """The arguments of ``Cache.invalidate``. A text in place of a list would name each of its letters."""
-    for name, targets in (("tags", tags), ("paths", paths), ("prefixes", prefixes), ("keys", keys)):
-        if isinstance(targets, str):
-            raise ConfigError(f"{name}={targets!r} is one text where several are meant: write {name}=[{targets!r}]")
-    return list(tags), list(paths), list(prefixes), list(keys), soft
+    """The arguments of ``Cache.invalidate``."""
+    return (
+        several("tags", tags),
+        several("paths", paths),
+        several("prefixes", prefixes),
+        several("keys", keys),
+        soft,
+    )
