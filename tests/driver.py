@@ -15,6 +15,7 @@ from hotplate import Cache, CacheMiddleware
 from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
 from hotplate.testing import ManualClock
 from tests.responses import Fields
+from tests.waiting import turns
 
 Header = tuple[str | bytes, str | bytes]
 RawHeader = tuple[bytes, bytes]
@@ -268,8 +269,7 @@ class Site:
 
     async def settle(self) -> None:
         """Lets refreshes that nobody waits for come to their end."""
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await turns()
         await self.cache.loads.drain(5)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hotplate.asgi import Scope
 from tests.driver import Call, Reply, Response, Site, call
-from tests.waiting import eventually
+from tests.waiting import eventually, turns
 
 Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
@@ -53,9 +53,3 @@ async def led_and_followed(site: Site, gate: Gate, followers: int) -> "list[asyn
     waiting = [asking(site, call("GET", "/")) for _ in range(followers)]
     await turns()
     return [leader, *waiting]
-
-
-async def turns(count: int = 20) -> None:
-    """Lets everything that can go on without being waited for go on."""
-    for _ in range(count):
-        await asyncio.sleep(0)

@@ -192,7 +192,7 @@ class Later:
 
 def test_an_annotation_in_text_is_resolved() -> None:
     def function() -> "list[Later]":
-        raise NotImplementedError
+        return []
 
     assert return_annotation(function) == list[Later]
 
@@ -200,7 +200,7 @@ def test_an_annotation_in_text_is_resolved() -> None:
 @pytest.mark.parametrize("annotation", [Awaitable[int], Coroutine[Any, Any, int], "Awaitable[int]"])
 def test_what_is_awaited_is_what_counts(annotation: Any) -> None:
     def function() -> None:
-        raise NotImplementedError
+        return None
 
     function.__annotations__["return"] = annotation
     assert return_annotation(function) is int
@@ -208,7 +208,7 @@ def test_what_is_awaited_is_what_counts(annotation: Any) -> None:
 
 def test_metadata_stay_in_the_annotation() -> None:
     def function() -> Annotated[int, "note"]:
-        raise NotImplementedError
+        return 0
 
     assert return_annotation(function) == Annotated[int, "note"]
 
@@ -216,7 +216,7 @@ def test_metadata_stay_in_the_annotation() -> None:
 @pytest.mark.parametrize("text", ["Nowhere", "list[Nowhere]", "1 +", "1 / 0"])
 def test_an_annotation_that_cannot_be_resolved_counts_as_missing(text: str) -> None:
     def function() -> None:
-        raise NotImplementedError
+        return None
 
     function.__annotations__["return"] = text
     assert return_annotation(function) is Parameter.empty
@@ -224,7 +224,7 @@ def test_an_annotation_that_cannot_be_resolved_counts_as_missing(text: str) -> N
 
 def test_other_annotations_need_not_be_resolvable() -> None:
     def function(request: Any) -> "Later":
-        raise NotImplementedError
+        return Later()
 
     function.__annotations__["request"] = "Nowhere"
     assert return_annotation(function) is Later

@@ -10,8 +10,8 @@ from hotplate import Cache, CacheMiddleware
 from hotplate.asgi import Message, Receive, Scope, Send
 from hotplate.testing import ManualClock
 from tests.driver import START, Reply, Site, call
-from tests.loading import Gate, asking, led_and_followed, turns
-from tests.waiting import eventually
+from tests.loading import Gate, asking, led_and_followed
+from tests.waiting import eventually, turns
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("start")]
 

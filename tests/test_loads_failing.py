@@ -9,8 +9,8 @@ import pytest
 from hotplate import Rule
 from hotplate.asgi import Message, Receive, Scope, Send
 from tests.driver import Reply, Site, call
-from tests.loading import Gate, asking, led_and_followed, turns
-from tests.waiting import eventually
+from tests.loading import Gate, asking, led_and_followed
+from tests.waiting import eventually, turns
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("start")]
 

@@ -8,7 +8,8 @@ from starlette.requests import Request
 import hotplate.loads
 from hotplate.asgi import Message, Receive, Scope, Send
 from tests.driver import Reply, Site, call
-from tests.loading import Gate, asking, led_and_followed, turns
+from tests.loading import Gate, asking, led_and_followed
+from tests.waiting import turns
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("start")]
 

@@ -1,4 +1,7 @@
-"""Waiting for what comes by itself: ``eventually`` in a coroutine, ``until`` without a loop. Both have a deadline."""
+"""Waiting for what comes by itself: ``eventually`` in a coroutine, ``until`` without a loop. Both have a deadline.
+
+``turns`` waits for nothing but the tasks of the loop that can go on at once.
+"""
 
 import asyncio
 import time
@@ -32,6 +35,12 @@ async def eventually(
             return time.monotonic() - begun
         assert time.monotonic() - begun < seconds, _late(what, seconds)
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def turns(count: int = 20) -> None:
+    """Lets everything that can go on without being waited for go on."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 def until(condition: Callable[[], object], what: What, seconds: float = DEADLINE_SECONDS) -> None:

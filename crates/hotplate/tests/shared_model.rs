@@ -191,10 +191,11 @@ fn a_log_that_went_back_and_was_trimmed_is_noticed() {
     holds(Setting { first, ..world(&[(0, 2), (1, 0)], events) }, &[]);
 }
 
-// What takes minutes.
+// What takes minutes in a release build: `cargo test --release --package hotplate --test shared_model -- --ignored`, after a
+// change of the protocol. The smaller worlds above are run every time.
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes: run it after a change of the protocol"]
 fn a_failover_to_the_log_before_a_flush_is_noticed() {
     let mut first = vec![Copy, Flush];
     for process in [1, 0] {
@@ -206,7 +207,7 @@ fn a_failover_to_the_log_before_a_flush_is_noticed() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes: run it after a change of the protocol"]
 fn larger_worlds_serve_nothing_untrue() {
     holds(two(Events { crashes: 1, alone: 1, turns: 1, losses: 1, ..NOTHING }), &[FOUND, REFUSED]);
     holds(world(&[(1, 2), (1, 0)], NOTHING), &[FOUND, REFUSED, BEHIND]);

@@ -14,6 +14,7 @@ its length; damaged bytes are the shared tier's affair, which keeps a checksum o
 
 import hashlib
 import hmac
+from abc import ABC, abstractmethod
 from typing import Any, Final
 
 from hotplate.errors import ConfigError, DecodeError, EncodeError
@@ -42,7 +43,7 @@ def secret(signing_key: str | bytes) -> bytes:
     return key
 
 
-class Framed:
+class Framed(ABC):
     """A codec of hotplate: the head above, around what `_write` and `_read` of a subclass say.
 
     `_read` may raise what it likes for content that is none; `decode` makes a `DecodeError` of it.
@@ -95,8 +96,10 @@ class Framed:
         assert self._key is not None
         return hmac.digest(self._key, self._signed_head + content, "sha256")
 
+    @abstractmethod
     def _write(self, value: Any) -> bytes:
-        raise NotImplementedError
+        """The content for a value; `EncodeError` for one that would not come back as it is."""
 
+    @abstractmethod
     def _read(self, content: bytes) -> Any:
-        raise NotImplementedError
+        """The value of a content; any exception for one that is none."""
