@@ -11,6 +11,7 @@ from hotplate.headers import RequestHead
 from hotplate.middleware import CacheMiddleware
 from hotplate.objects import LocalCache, memoize
 from hotplate.rules import Query, Rule, by_cookie, by_field
+from hotplate.warming import Warmed, warm
 
 __all__ = [
     "Cache",
@@ -24,7 +25,9 @@ __all__ = [
     "Rule",
     "Stats",
     "UnkeyableError",
+    "Warmed",
     "by_cookie",
     "by_field",
     "memoize",
+    "warm",
 ]
