@@ -192,6 +192,7 @@ class Cache:
             "compress_above": compress_above,
         }
         self.url = url
+        self.prefix = prefix
         self._is_shared = url != "memory://"
         if not self._is_shared:
             # A prefix says nothing about a cache that is alone, and one line is to serve both.

@@ -6,8 +6,9 @@ extension ``hotplate._core``; one call of ``lookup`` answers a hit with two read
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal
 
 from hotplate._core import Exchange, HttpCache, Step
 from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
@@ -78,29 +79,44 @@ class CacheMiddleware:
             cache = Cache() if max_bytes is None else Cache(max_bytes=max_bytes)
         elif not isinstance(cache, Cache):
             raise ConfigError(f"cache={cache!r} is not a Cache: write Cache('memory://')")
+        if hasattr(rules, "__iter__"):
+            rules = tuple(rules)  # asked for later too
         self.app = app
         self.cache = cache
-        http = HttpCache(
-            cache.core,
-            cache,
-            RequestHead,
-            ttl=ttl,
-            client_ttl=client_ttl,
-            include=include,
-            exclude=exclude,
-            rules=rules,
-            partition=partition,
-            max_body=max_body,
-            allowed_hosts=allowed_hosts,
-            x_cache=x_cache,
-            profile=profile,
-            request_directives=request_directives,
-            jitter=jitter,
-            wait_timeout=wait_timeout,
+        self.settings: Mapping[str, Any] = MappingProxyType(
+            {
+                "ttl": ttl,
+                "client_ttl": client_ttl,
+                "include": include,
+                "exclude": exclude,
+                "rules": rules,
+                "partition": partition,
+                "max_body": max_body,
+                "allowed_hosts": allowed_hosts,
+                "x_cache": x_cache,
+                "profile": profile,
+                "request_directives": request_directives,
+                "jitter": jitter,
+                "wait_timeout": wait_timeout,
+            }
         )
+        http = HttpCache(cache.core, cache, RequestHead, **self.settings)
         self._http = http
         cache.watch.add(http)
         self._lookup = http.lookup
+
+    def rule_of(self, method: str, path: str) -> tuple[Rule | None, str | None]:
+        """The rule that speaks for requests with this method and path, as the engine finds it.
+
+        ``None`` for the settings of the middleware themselves. And in one word why such a request is not cached
+        whatever its fields say (``"excluded"``, ``"method"``, ``"rule-no-store"``), or ``None``.
+        """
+        pattern, reason = self._http.rule_of(method, path)
+        if pattern is None:
+            return None, reason
+        wanted = "GET" if method == "HEAD" else method
+        # Of several with one pattern, the first that names the method.
+        return next(rule for rule in self.settings["rules"] if rule.pattern == pattern and _names(rule, wanted)), reason
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers the request from the cache, or runs the application. Lifespan and WebSocket pass untouched."""
@@ -175,6 +191,12 @@ class CacheMiddleware:
             start, content = step.messages
             await send(start)
             await send(content)
+
+
+def _names(rule: Rule, method: str) -> bool:
+    """Whether a rule speaks for a method; ``HEAD`` counts as ``GET``."""
+    named = [name.upper() for name in rule.methods] or ["GET"]
+    return method in named or (method == "GET" and "HEAD" in named)
 
 
 async def _forward(app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
