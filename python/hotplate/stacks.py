@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from hotplate.asgi import Receive, Scope, Send
+from hotplate.cache import Cache
 from hotplate.middleware import CacheMiddleware
 
-__all__ = ["cache_middlewares", "layers", "user_middleware"]
+__all__ = ["cache_middlewares", "caches", "layers", "user_middleware"]
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,20 +35,34 @@ def user_middleware(app: object) -> list[Any]:
     return [one for one in added if hasattr(one, "cls")] if isinstance(added, list) else []
 
 
-def cache_middlewares(app: object) -> list[CacheMiddleware]:
-    """The cache middlewares before an application, outermost first.
+def caches(app: object) -> list[Cache | None]:
+    """The caches before an application, outermost first; ``None`` is one of its own that a middleware is to make."""
+    found: list[Cache | None] = []
+    for layer in layers(app):
+        if isinstance(layer, CacheMiddleware):
+            found.append(layer.cache)
+        found += [added.kwargs.get("cache") for added in _to_be_made(layer)]
+    return found
 
-    Those that Starlette has not made yet are made here with the same settings, and serve nothing: ``ConfigError`` for
-    what the application would refuse at its start.
+
+def cache_middlewares(app: object) -> list[CacheMiddleware]:
+    """The cache middlewares before an application, outermost first, to look at.
+
+    Those that Starlette has not made yet are made here, by the same settings, and serve nothing: ``ConfigError`` for
+    what the application would refuse at its start. Each that is made takes a place among the middlewares of its cache,
+    and what one stores, no other finds: not for a process whose application is to serve afterwards.
     """
     found: list[CacheMiddleware] = []
     for layer in layers(app):
         if isinstance(layer, CacheMiddleware):
             found.append(layer)
-        elif getattr(layer, "middleware_stack", None) is None:
-            found += [
-                added.cls(_nothing, *getattr(added, "args", ()), **added.kwargs)
-                for added in user_middleware(layer)
-                if isinstance(added.cls, type) and issubclass(added.cls, CacheMiddleware)
-            ]
+        found += [
+            added.cls(_nothing, *getattr(added, "args", ()), **added.kwargs) for added in reversed(_to_be_made(layer))
+        ][::-1]  # as Starlette does, the innermost first
     return found
+
+
+def _to_be_made(layer: object) -> list[Any]:
+    if getattr(layer, "middleware_stack", None) is not None:
+        return []
+    return [one for one in user_middleware(layer) if isinstance(one.cls, type) and issubclass(one.cls, CacheMiddleware)]

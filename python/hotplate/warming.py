@@ -24,7 +24,7 @@ from hotplate.cache import Cache
 from hotplate.errors import ConfigError
 from hotplate.in_process import Answer, Headers, fields_of, running, target_of
 from hotplate.rules import Duration
-from hotplate.stacks import cache_middlewares
+from hotplate.stacks import caches
 
 __all__ = ["Warmed", "WarmedUrl", "warm"]
 
@@ -129,7 +129,7 @@ async def warm(
 
         await _all([work() for _ in range(concurrency)])
         if lifespan:  # else others' loads are under way too
-            for cache in {middleware.cache for middleware in cache_middlewares(app)}:
+            for cache in filter(None, caches(app)):
                 await cache.loads.drain(DRAIN_SECONDS)
         wanted = before + tally.counts["stored"]
         if shared and all(map(_is_certain, shared)):
@@ -211,7 +211,7 @@ async def _all(runs: list[Coroutine[Any, Any, None]]) -> None:
 
 
 def _shared_caches(app: ASGIApp) -> list[Cache]:
-    found = {middleware.cache for middleware in cache_middlewares(app) if middleware.cache.is_shared}
+    found = {cache for cache in caches(app) if cache is not None and cache.is_shared}
     for cache in found:
         cache.core.start()
     return list(found)
