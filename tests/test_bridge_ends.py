@@ -36,6 +36,7 @@ from tests.driver import call
 from tests.proxy import Proxy
 from tests.redis_servers import RedisServer
 from tests.servers import ROOT
+from tests.threads import run_in_threads
 from tests.waiting import eventually, until
 
 # Each test runs loops of its own: which loop, and when it ends, is what is tested.
@@ -54,8 +55,6 @@ def cache(redis: RedisServer) -> Cache:
 def test_several_loops_in_several_threads_use_one_cache_at_once(cache: Cache, make: MakeLoop) -> None:
     threads, operations = 8, 200
     run(make, fill(cache, operations))
-    failures: list[BaseException] = []
-    barrier = threading.Barrier(threads)
 
     async def work(own: int) -> None:
         each_its_own(await asyncio.gather(*(cache.get(name_of(n)) for n in range(operations // 2))))
@@ -66,20 +65,7 @@ def test_several_loops_in_several_threads_use_one_cache_at_once(cache: Cache, ma
             found = tuple(await asyncio.gather(*(cache.get(one) for one in names)))
             assert found == (name.encode(), content_of(step), None)
 
-    def thread(own: int) -> None:
-        try:
-            barrier.wait(20)
-            run(make, work(own))
-        except BaseException as error:
-            failures.append(error)
-
-    running = [threading.Thread(target=thread, args=(own,)) for own in range(threads)]
-    for one in running:
-        one.start()
-    for one in running:
-        one.join(100)
-    assert not any(one.is_alive() for one in running)
-    assert not failures, failures
+    assert run_in_threads(threads, lambda own: run(make, work(own))) == [None] * threads
 
 
 @pytest.mark.parametrize("make", LOOPS)

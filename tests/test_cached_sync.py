@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hotplate.errors import EncodeError
-from tests.value_fleet import Pair, Place, Product, Runs, in_threads
+from tests.threads import in_threads
+from tests.value_fleet import Pair, Place, Product, Runs
 from tests.waiting import until
 
 

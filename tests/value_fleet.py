@@ -8,7 +8,6 @@ import asyncio
 import gc
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,21 +156,6 @@ class Runs:
     def reached(self, times: int = 1) -> None:
         """Waits with this thread until so many runs have begun."""
         until(lambda: self.count >= times, f"{times} runs begun, not {self.count}")
-
-
-def in_threads(number: int, call: Callable[[], Any]) -> list[Any]:
-    """What so many threads get that call at once: a result, or what was raised."""
-    line = threading.Barrier(number)
-
-    def caught() -> Any:
-        line.wait(30)
-        try:
-            return call()
-        except Exception as error:
-            return error
-
-    with ThreadPoolExecutor(number) as pool:
-        return [one.result(60) for one in [pool.submit(caught) for _ in range(number)]]
 
 
 def collected(is_gone: Callable[[], object]) -> bool:
