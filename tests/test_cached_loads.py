@@ -202,19 +202,29 @@ async def test_a_function_that_needs_its_own_result_does_not_wait_for_itself(pla
 # What is invalidated meanwhile.
 
 
-@pytest.mark.parametrize("way", ["tag", "key", "clear"])
-async def test_what_began_before_an_invalidation_is_not_read_after_it(place: Place, way: str) -> None:
-    runs, row = Runs(is_open=False), "old"
+class Table:
+    row = "old"
 
-    @place.cache.cached("1m", key="row", tags=["row"])
+
+def reading(place: Place, runs: Runs, table: Table, **settings: Any) -> Any:
+    """A cached function that has read the row when it is held up."""
+
+    @place.cache.cached("1m", key="row", tags=["row"], **settings)
     async def read() -> str:
-        found = row
+        found = table.row
         await runs()
         return found
 
+    return read
+
+
+@pytest.mark.parametrize("way", ["tag", "key", "clear"])
+async def test_what_began_before_an_invalidation_is_not_read_after_it(place: Place, way: str) -> None:
+    runs, table = Runs(is_open=False), Table()
+    read = reading(place, runs, table)
     before = asyncio.create_task(read())
     await runs.begun()
-    row = "new"
+    table.row = "new"
     if way == "clear":
         place.cache.clear()
     else:
@@ -229,17 +239,11 @@ async def test_what_began_before_an_invalidation_is_not_read_after_it(place: Pla
 
 
 async def test_what_is_not_stored_is_not_given_to_who_asks_after_an_invalidation(place: Place) -> None:
-    runs, row = Runs(is_open=False), "old"
-
-    @place.cache.cached("1m", key="row", tags=["row"], condition=lambda result: False)
-    async def read() -> str:
-        found = row
-        await runs()
-        return found
-
+    runs, table = Runs(is_open=False), Table()
+    read = reading(place, runs, table, condition=lambda result: False)
     before = asyncio.create_task(read())
     await runs.begun()
-    row = "new"
+    table.row = "new"
     await place.cache.invalidate(tags=["row"])
     after = asyncio.create_task(read())
     await turns()
@@ -273,20 +277,11 @@ async def test_an_error_from_before_an_invalidation_is_not_raised_after_it(place
 
 
 async def test_an_invalidation_in_another_process_meets_a_load_under_way(pair: Pair) -> None:
-    runs, row = Runs(is_open=False), "old"
-    calls: list[Any] = []
-    for place in pair:
-
-        @place.cache.cached("1m", key="row", tags=["row"])
-        async def read() -> str:
-            found = row
-            await runs()
-            return found
-
-        calls.append(read)
+    runs, table = Runs(is_open=False), Table()
+    calls = [reading(place, runs, table) for place in pair]
     before = asyncio.create_task(calls[0]())
     await runs.begun()
-    row = "new"
+    table.row = "new"
     await pair.other.cache.invalidate(tags=["row"])
     pair.one.read_log()
     runs.open()
