@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Literal
 
 from hotplate._core import seconds
@@ -163,7 +162,7 @@ class _Tally:
             not_stored=self.counts["not-stored"],
             failed=self.counts["failed"],
             written=written,
-            reasons=MappingProxyType(dict(self._reasons)),
+            reasons=dict(self._reasons),
             failures=tuple(self._failures),
             seconds=seconds,
         )

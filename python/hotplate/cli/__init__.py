@@ -28,7 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     parser = make_parser()
     try:
-        given = parser.parse_args(arguments)
+        given, rest = parser.parse_known_args(arguments)
+        if rest and (given.command != "warm" or any(one.startswith("-") for one in rest)):
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        if rest:  # after an option, argparse takes no more of what may be several
+            given.urls += rest
     except SystemExit as end:  # help, or what cannot be parsed: said already
         return int(end.code or 0)
     if given.version:

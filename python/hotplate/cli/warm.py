@@ -59,7 +59,7 @@ def warm(arguments: argparse.Namespace, display: Display) -> int:
         warmed = asyncio.run(run)
     unwritten = warmed.written is not None and warmed.written < warmed.stored
     if arguments.json:
-        display.json(asdict(warmed) | {"reasons": dict(warmed.reasons)})
+        display.json(asdict(warmed))
     else:
         _show(warmed, display)
     if unwritten:

@@ -25,13 +25,28 @@ from hotplate.stacks import cache_middlewares
 if TYPE_CHECKING:
     from hotplate.cache import Cache
 
-__all__ = ["check"]
+__all__ = ["check", "examined"]
+
+
+Group = tuple[str, list[Verdict]]
+"""Where a cache middleware stands (the prefix of what is mounted), and what it makes of each route there."""
 
 
 def check(arguments: argparse.Namespace, display: Display) -> int:
     """Examines an application; status 1 where something is dangerous, with ``--strict`` also for a warning."""
     app = application(arguments.application, is_factory=arguments.factory)
-    groups: list[tuple[str, list[Verdict]]] = []
+    groups, findings = examined(app, offline=arguments.offline)
+    if arguments.json:
+        found = [_as_json(prefix, verdict) for prefix, made in groups for verdict in made]
+        display.json({"routes": found, "findings": as_json(findings)})
+    else:
+        _show(groups, findings, display)
+    return status_of(findings, strict=arguments.strict)
+
+
+def examined(app: object, *, offline: bool) -> tuple[list[Group], list[Finding]]:
+    """What each cache before an application would store, and what looks dangerous. ``offline``: Redis is not asked."""
+    groups: list[Group] = []
     findings: list[Finding] = []
     caches: list[Cache] = []
     try:
@@ -46,20 +61,14 @@ def check(arguments: argparse.Namespace, display: Display) -> int:
     except ConfigError as refused:
         findings.append(Finding("fail", "settings", f"the application would not start: {refused}"))
     for cache in dict.fromkeys(caches):
-        findings += about_cache(cache, offline=arguments.offline)
+        findings += about_cache(cache, offline=offline)
     if not groups and not findings:
         text = "there is no CacheMiddleware: nothing is cached"
         findings.append(Finding("fail", "middleware", text, "app.add_middleware(CacheMiddleware, ttl=30)"))
-    findings = list(dict.fromkeys(findings))
-    if arguments.json:
-        found = [_as_json(prefix, verdict) for prefix, made in groups for verdict in made]
-        display.json({"routes": found, "findings": as_json(findings)})
-    else:
-        _show(groups, findings, display)
-    return status_of(findings, strict=arguments.strict)
+    return groups, list(dict.fromkeys(findings))
 
 
-def _show(groups: Sequence[tuple[str, list[Verdict]]], findings: Sequence[Finding], display: Display) -> None:
+def _show(groups: Sequence[Group], findings: Sequence[Finding], display: Display) -> None:
     for prefix, made in groups:
         if len(groups) > 1:
             display.heading(f"the cache before {prefix or 'everything'}")

@@ -99,6 +99,8 @@ def sample_of(pattern: str) -> str:
 def _verdict(middleware: CacheMiddleware, route: Route, method: str, path: str, shown: str) -> Verdict:
     settings = middleware.settings
     rule, reason = middleware.rule_of(method, path)
+    if reason == "excluded":
+        rule = None  # whatever rules say
     spoken: Any = Rule("*") if rule is None else rule
     cookies = spoken.cookies
     if cookies == "guard" and settings["profile"] != "safe":

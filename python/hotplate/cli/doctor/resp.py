@@ -109,6 +109,8 @@ class Connection:
             return Refused(rest)
         if kind in (b"$", b"=", b"!"):
             text = self._text(int(rest))
+            if kind == b"=" and text is not None:
+                return text[4:]  # its format stands before it, as in "txt:"
             return Refused(text) if kind == b"!" else text
         if kind in (b"*", b"~", b">"):
             return None if rest == "-1" else [self._read() for _ in range(_checked(int(rest), MOST_ITEMS))]

@@ -21,17 +21,17 @@ COMMANDS = (
 )
 """Every command that a cache sends, or runs in a script."""
 
-OF_CLIENTS = ("client|setname", "client|setinfo", "select")
+OF_DATABASES = ("select",)
 OF_CLUSTERS = ("cluster|slots",)
 
 _SECONDS = 5
-_SCRIPT = "#!lua flags=allow-oom\nreturn redis.call('GET', KEYS[1])"
+_SCRIPT = "#!lua flags=allow-oom\nreturn 1"
 
 
 def acl_line(address: Address, user: str = "hotplate") -> str:
     """The command that makes a user who may do what a cache of this prefix does, and nothing else."""
-    more = OF_CLUSTERS if address.kind == "cluster" else ()
-    rights = " ".join(f"+{name}" for name in (*COMMANDS, *OF_CLIENTS, *more))
+    more = OF_CLUSTERS if address.kind == "cluster" else OF_DATABASES if address.db else ()
+    rights = " ".join(f"+{name}" for name in (*COMMANDS, *more))
     return f"ACL SETUSER {user} on >PASSWORD ~{address.prefix}:* &{address.prefix}:notices {rights}"
 
 
