@@ -4,6 +4,7 @@
 each command is a function in a module of its own, which gives a status of ``ends``.
 """
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from hotplate.cli.arguments import command_of, make_parser
 from hotplate.cli.display import display_for
-from hotplate.cli.ends import USAGE, End
+from hotplate.cli.ends import DONE, FOUND, USAGE, End
 from hotplate.errors import ConfigError, HotplateError
 
 __all__ = ["main"]
@@ -28,19 +29,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     parser = make_parser()
     try:
-        given, rest = parser.parse_known_args(arguments)
-        if rest and (given.command != "warm" or any(one.startswith("-") for one in rest)):
-            parser.error(f"unrecognized arguments: {' '.join(rest)}")
-        if rest:  # after an option, argparse takes no more of what may be several
-            given.urls += rest
+        given = _parsed(parser, arguments)
     except SystemExit as end:  # help, or what cannot be parsed: said already
         return int(end.code or 0)
     if given.version:
         sys.stdout.write(f"hotplate {_version()}\n")
-        return 0
+        return DONE
     if given.command is None:
         parser.print_help(sys.stderr)
         return USAGE
+    return _run(given)
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    given, rest = parser.parse_known_args(arguments)
+    if rest and (given.command != "warm" or any(one.startswith("-") for one in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:  # after an option, argparse takes no more of what may be several
+        given.urls += rest
+    return given
+
+
+def _run(given: argparse.Namespace) -> int:
     display = display_for(sys.stdout, sys.stderr, as_json=given.json)
     try:
         status = command_of(given)(given, display)
@@ -48,18 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except End as end:
         display.tell(str(end))
         return end.status
-    except ConfigError as error:
-        display.tell(str(error))
-        return USAGE
     except HotplateError as error:
         display.tell(str(error))
-        return 1
+        return USAGE if isinstance(error, ConfigError) else FOUND
     except KeyboardInterrupt:
         return STOPPED
     except BrokenPipeError:
         # Who reads has enough (`hotplate top | head`); what is left in the buffer must not raise at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return DONE
     return status
 
 

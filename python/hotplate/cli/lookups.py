@@ -54,7 +54,8 @@ def inspect(arguments: argparse.Namespace, display: Display) -> int:
     for number, entry in enumerate([] if arguments.json else found):
         if number:
             display.line("")
-        _show(entry, display)
+        # What has no name of its own that is known stands under what it was asked by.
+        _show(entry, named if entry["name"] == entry["key"] else entry["name"], display)
     return DONE if found else FOUND
 
 
@@ -62,8 +63,8 @@ def _is_url(text: str) -> bool:
     return text.startswith("/") or re.match(r"https?://", text, re.IGNORECASE) is not None
 
 
-def _show(entry: dict[str, Any], display: Display) -> None:
-    display.heading(entry["name"])
+def _show(entry: dict[str, Any], name: str, display: Display) -> None:
+    display.heading(name)
     lines: list[tuple[str, str | Cell]] = [
         ("key", entry["key"]),
         ("kind", entry["kind"] + ("" if entry["status"] is None else f", status {entry['status']}")),
@@ -75,7 +76,7 @@ def _show(entry: dict[str, Any], display: Display) -> None:
     if any(stale.values()):
         lines.append(("may be stale", ", ".join(f"{age_text(s)} {when}" for when, s in stale.items() if s)))
     if entry["tags"]:
-        lines.append(("tags", ", ".join(entry["tags"])))
+        lines.append(("tags", ", ".join(sorted(entry["tags"]))))
     if entry["vary"]:
         lines.append(("varies by", ", ".join(entry["vary"])))
     if entry["partitioned"]:

@@ -7,6 +7,7 @@ their memory) it does not, unless the application itself was named.
 import asyncio
 import logging
 import os
+import re
 import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -25,8 +26,8 @@ __all__ = ["RedisConnection", "cache_at", "cache_of"]
 CONNECT_SECONDS = 5.0
 """How long the server may take to be there."""
 
-FULL_SECONDS = 3.0
-"""How long processes may take to tell in full, which they do once a second while somebody asks."""
+TELL_SECONDS = 2.5
+"""How long processes may take to tell their numbers, which they do once a second, and in full while somebody asks."""
 
 _PAUSE_SECONDS = 0.02
 
@@ -86,11 +87,11 @@ class RedisConnection:
 
     def stats(self) -> dict[str, Any]:
         """As ``Running.stats``; without this process."""
-        deadline = time.monotonic() + FULL_SECONDS
+        deadline = time.monotonic() + TELL_SECONDS
         while True:
             others = self._run(self._cache.watch.reports())[1:]
-            # The first who asks finds what processes tell while nobody does.
-            if all(map(_is_full, others)) or time.monotonic() >= deadline:
+            # The first who asks finds what processes tell while nobody does; one that has just begun has told nothing.
+            if (others and all(map(_is_full, others))) or time.monotonic() >= deadline:
                 break
             self._run(asyncio.sleep(_PAUSE_SECONDS))
         if not others:
@@ -100,6 +101,8 @@ class RedisConnection:
     def entries(self, *, url: str | None, key: str | None, partition: str | None, body: bool) -> list[dict[str, Any]]:
         """As ``Running.entries``; of what is in Redis."""
         found = self._run(self._cache.watch.entry(url=url, key=key, partition=partition, body=body))
+        if not found and key is not None and re.fullmatch(r"[0-9a-f]{32}", key):
+            raise End(FOUND, "a response is found by its key in a process that has it: use --admin, or name its URL")
         return [dict(entry) for entry in found]
 
     def explain(self, url: str) -> str:
