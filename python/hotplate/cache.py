@@ -13,6 +13,7 @@ from hotplate.bridges import bridge_of
 from hotplate.decorators import Cached, Invalidates, WriteThrough
 from hotplate.errors import ConfigError
 from hotplate.events import Events, Handler
+from hotplate.faults import Faults
 from hotplate.forking import watch_forks
 from hotplate.functions import Call, pending
 from hotplate.loads import Loads
@@ -205,7 +206,8 @@ class Cache:
             shared["on_outage"] = on_outage or "serve-local"
             self.core = CacheCore(url=url, max_bytes=max_bytes, clock=clock, local=local is not False, **shared)
         self.values = ValueCore(self.core, self._is_shared and signing_key is not None)
-        self.loads = Loads()
+        self.faults = Faults()
+        self.loads = Loads(self.faults)
         self.stored = StoredValues(self, signing_key, encrypted=bool(encryption_keys))
         self.events = Events(self)
         self._sync = SyncCache(self)

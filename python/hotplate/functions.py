@@ -12,7 +12,6 @@ Not here: what the key of a call is (``keys``), how values become bytes (``codec
 import asyncio
 import contextvars
 import copy
-import logging
 import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -30,12 +29,13 @@ if TYPE_CHECKING:
     from hotplate.codecs import Codec
     from hotplate.rules import Duration
 
-__all__ = ["Call", "Results", "pending"]
+__all__ = ["UNREADABLE", "Call", "Results", "pending"]
 
 WAIT_SECONDS = 60.0
 """How long a call waits for another one's load before it loads for itself."""
 
-logger = logging.getLogger("hotplate")
+UNREADABLE = "a stored value cannot be used and is loaded anew: %s"
+"""What is said of it, with the ``DecodeError``."""
 
 _under_way: "contextvars.ContextVar[frozenset[tuple[int, str]]]" = contextvars.ContextVar(
     "hotplate_under_way", default=frozenset()
@@ -85,6 +85,7 @@ class Results:
         self.plan = plan
         self.core = cache.values
         self._cache = cache
+        self._faults = cache.faults
         self._make_codec = codec
         self._codec: Codec | None = None
         self._ttl = ttl
@@ -126,7 +127,7 @@ class Results:
 
     async def _unless_slow(self, step: ValueStep, stale: Any, seconds: float, text: str, call: Call) -> Any:
         """What another call loads, here or in another process; or the stale value, if that takes too long."""
-        report = _report if step.kind == "seek" else _see
+        report = self._report if step.kind == "seek" else _see
         following = self._cache.loads.run(self._go_on(step, text, call))
         done, _ = await asyncio.wait([following], timeout=seconds)
         if done:
@@ -160,7 +161,7 @@ class Results:
         try:
             await self._go_on(step, text, call)
         except Exception as error:
-            logger.error("a refresh failed; the stored value stays as it is", exc_info=error)
+            self._faults.report("refresh-failed", "a refresh failed; the stored value stays as it is", error=error)
 
     async def _waited(self, step: ValueStep) -> ValueStep:
         loop = asyncio.get_running_loop()
@@ -185,7 +186,7 @@ class Results:
         if stale is not MISSING:
             done, _ = await asyncio.wait([load], timeout=self._soft_timeout)
             if not done:
-                load.add_done_callback(_report)
+                load.add_done_callback(self._report)
                 return self.copied(stale)
         # A caller who is cancelled leaves the load to the others.
         return await asyncio.shield(load)
@@ -201,6 +202,11 @@ class Results:
             step.abandon()
             raise
         return self._keep(step, value, call)
+
+    def _report(self, load: "asyncio.Task[Any]") -> None:
+        if not load.cancelled() and (error := load.exception()) is not None:
+            text = "a load failed whose caller has gone on with a stale value"
+            self._faults.report("load-failed", text, error=error)
 
     # In a thread.
 
@@ -250,7 +256,7 @@ class Results:
         try:
             self._go_on_now(step, text, call)
         except Exception as error:
-            logger.error("a refresh failed; the stored value stays as it is", exc_info=error)
+            self._faults.report("refresh-failed", "a refresh failed; the stored value stays as it is", error=error)
 
     def _run_now(self, step: ValueStep, text: str, call: Call) -> Any:
         loading = _under_way.set(_under_way.get() | {(id(self._cache), text)})
@@ -271,7 +277,7 @@ class Results:
         try:
             value = self._codec_now().decode(step.data)
         except DecodeError as error:
-            logger.debug("a stored value cannot be used: %s", error)
+            self._faults.report("unreadable", UNREADABLE, error, about=error.token)
             return step.reject()
         except BaseException:
             step.abandon()
@@ -284,7 +290,8 @@ class Results:
         stale = step.fail(error)
         if stale is MISSING:
             raise error
-        logger.warning("used a stale value because its load failed: %r", error)
+        text = "used a stale value because its load failed: %r"
+        self._faults.report("stale-if-error", text, error, about=type(error).__name__)
         return self.copied(stale)
 
     def _keep(self, step: ValueStep, value: Any, call: Call) -> Any:
@@ -324,8 +331,3 @@ def _see(following: "asyncio.Task[Any]") -> None:
     """What it raised is reported by the call that loads."""
     if not following.cancelled():
         following.exception()
-
-
-def _report(load: "asyncio.Task[Any]") -> None:
-    if not load.cancelled() and (error := load.exception()) is not None:
-        logger.error("a load failed whose caller has gone on with a stale value", exc_info=error)

@@ -5,7 +5,6 @@ extension ``hotplate._core``; one call of ``lookup`` answers a hit with two read
 """
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from typing import Literal
 
@@ -22,10 +21,6 @@ __all__ = ["CacheMiddleware"]
 
 _OF_THE_LOAD = frozenset({"headers", "method", "extensions", "hotplate"})
 """What of a load's scope is its own."""
-
-_FAULT = "a request could not be looked up and is forwarded"
-
-logger = logging.getLogger("hotplate")
 
 
 class CacheMiddleware:
@@ -106,16 +101,16 @@ class CacheMiddleware:
         if scope["type"] == "lifespan":
             try:
                 self.cache.core.start()  # connected by the time the first request comes
-            except Exception:
-                logger.exception("the shared tier cannot be reached from this process")
+            except Exception as error:
+                self.cache.faults.report("start", "the shared tier cannot be reached from this process", error=error)
         if scope["type"] != "http" or ("hotplate" in scope and self._is_inside(scope)):
             await self.app(scope, receive, send)
             return
         try:
             found = self._lookup(scope)
-        except Exception:
+        except Exception as error:
             # A fault of the cache is not a fault of the service.
-            logger.exception(_FAULT)
+            self._report(error, scope)
             await self.app(scope, receive, send)
             return
         if isinstance(found, tuple):
@@ -128,6 +123,10 @@ class CacheMiddleware:
         """Whether a middleware of the same cache stands outside: what it loads must not wait for itself."""
         exchange = scope["hotplate"]
         return isinstance(exchange, Exchange) and exchange.cache is self.cache
+
+    def _report(self, error: Exception, scope: Scope) -> None:
+        text = "a request could not be looked up and is forwarded"
+        self.cache.faults.report("lookup", text, error=error, path=scope.get("path"))
 
     async def _conduct(self, step: Step, scope: Scope, receive: Receive, send: Send) -> None:
         """Everything but a plain hit: forward, load, wait for somebody else's load, or refresh."""
@@ -144,8 +143,8 @@ class CacheMiddleware:
                 break
             try:
                 found = self._lookup(scope, body, step)
-            except Exception:
-                logger.exception(_FAULT)
+            except Exception as error:
+                self._report(error, scope)
                 await self.app(scope, receive, send)
                 return
             if isinstance(found, tuple):
