@@ -18,10 +18,11 @@ from hotplate.forking import watch_forks
 from hotplate.functions import Call, pending
 from hotplate.loads import Loads
 from hotplate.namespaces import Namespace
+from hotplate.observing import Observing
 from hotplate.rules import Duration
 from hotplate.stored import StoredValues, as_tags
 from hotplate.sync import SyncCache
-from hotplate.targets import as_targets
+from hotplate.targets import EVERYTHING, as_targets
 from hotplate.texts import several
 
 if TYPE_CHECKING:
@@ -207,6 +208,7 @@ class Cache:
             self.core = CacheCore(url=url, max_bytes=max_bytes, clock=clock, local=local is not False, **shared)
         self.values = ValueCore(self.core, self._is_shared and signing_key is not None)
         self.faults = Faults()
+        self.observing = Observing()
         self.loads = Loads(self.faults)
         self.stored = StoredValues(self, signing_key, encrypted=bool(encryption_keys))
         self.events = Events(self)
@@ -237,12 +239,13 @@ class Cache:
         the shared tier cannot be told: then it is told first thing when it is back. In memory it never waits.
         """
         named = as_targets(tags, paths, prefixes, keys, soft)
-        if not self._is_shared:
-            return self.core.invalidate(*named) or 0
-        loop = asyncio.get_running_loop()
-        acknowledged: asyncio.Future[int | None] = loop.create_future()
-        position = self.core.invalidate(*named, bridge_of(loop), acknowledged)
-        return (await acknowledged if position is None else position) or 0
+        with self.observing.invalidating(named):
+            if not self._is_shared:
+                return self.core.invalidate(*named) or 0
+            loop = asyncio.get_running_loop()
+            acknowledged: asyncio.Future[int | None] = loop.create_future()
+            position = self.core.invalidate(*named, bridge_of(loop), acknowledged)
+            return (await acknowledged if position is None else position) or 0
 
     def codec_of(self, function: Callable[..., Any], codec: "str | Codec | None") -> "Codec":
         """The codec for what a function returns."""
@@ -521,7 +524,8 @@ class Cache:
 
     def clear(self) -> None:
         """Invalidates everything, for every process, and frees this one's memory. The numbers go on counting."""
-        self.core.clear()
+        with self.observing.invalidating(EVERYTHING):
+            self.core.clear()
 
     def shared_stats(self) -> SharedStats | None:
         """What this process has seen of the shared tier; ``None`` for a cache in memory."""

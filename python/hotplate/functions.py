@@ -65,6 +65,7 @@ class Results:
     """How the results of one function are kept.
 
     - ``codec``: makes the codec when it is first needed, because annotations may name what is defined later.
+    - ``function``: the one, for who observes.
     - ``ttl``: a lifetime, or what gives one for a result; ``None`` or 0 from it: not stored.
     - ``condition``: says whether a result is stored.
     """
@@ -76,6 +77,7 @@ class Results:
         codec: "Callable[[], Codec]",
         ttl: "Duration | Callable[[Any], Duration | None]",
         *,
+        function: Callable[..., Any],
         condition: Callable[[Any], object] | None = None,
         copies: Literal["deep"] | None = None,
         freezes: bool = False,
@@ -86,6 +88,8 @@ class Results:
         self.core = cache.values
         self._cache = cache
         self._faults = cache.faults
+        self._observing = cache.observing
+        self._function = function
         self._make_codec = codec
         self._codec: Codec | None = None
         self._ttl = ttl
@@ -194,8 +198,9 @@ class Results:
     async def _run(self, step: ValueStep, text: str, call: Call) -> Any:
         _under_way.set(_under_way.get() | {(id(self._cache), text)})
         try:
-            awaitable: Awaitable[Any] = call.run()
-            value = await awaitable
+            with self._observing.running(self._function):
+                awaitable: Awaitable[Any] = call.run()
+                value = await awaitable
         except Exception as error:
             return self._failed(step, error)
         except BaseException:
@@ -261,7 +266,8 @@ class Results:
     def _run_now(self, step: ValueStep, text: str, call: Call) -> Any:
         loading = _under_way.set(_under_way.get() | {(id(self._cache), text)})
         try:
-            value = call.run()
+            with self._observing.running(self._function):
+                value = call.run()
         except Exception as error:
             return self._failed(step, error)
         except BaseException:

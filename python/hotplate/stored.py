@@ -106,7 +106,7 @@ class StoredValues:
                 return self._by_type(annotation)
             return self.codec(None, type, codec) or self._plain
 
-        return Results(self._cache, ValuePlan(), made, ttl)
+        return Results(self._cache, ValuePlan(), made, ttl, function=loader)
 
 
 def as_tags(tags: Iterable[str]) -> Callable[[Any], list[str]]:
