@@ -24,6 +24,7 @@ from hotplate.stored import StoredValues, as_tags
 from hotplate.sync import SyncCache
 from hotplate.targets import EVERYTHING, as_targets
 from hotplate.texts import several
+from hotplate.watching import Watch
 
 if TYPE_CHECKING:
     from hotplate.codecs import Codec
@@ -55,6 +56,8 @@ class Stats:
     """Responses stored."""
     failed_loads: int
     """Loads that ended in an exception or a server error."""
+    refreshes: int
+    """Loads that nobody waited for, because something stale was served meanwhile."""
     invalidations: int
     """Records in the invalidation log."""
     evictions: int
@@ -213,6 +216,7 @@ class Cache:
         self.stored = StoredValues(self, signing_key, encrypted=bool(encryption_keys))
         self.events = Events(self)
         self._sync = SyncCache(self)
+        self._watch = Watch(self)
         watch_forks(self.core)
 
     async def invalidate(
@@ -526,6 +530,11 @@ class Cache:
         """Invalidates everything, for every process, and frees this one's memory. The numbers go on counting."""
         with self.observing.invalidating(EVERYTHING):
             self.core.clear()
+
+    @property
+    def watch(self) -> Watch:
+        """What can be seen of it while it runs: numbers of every process, decisions, what is stored."""
+        return self._watch
 
     def shared_stats(self) -> SharedStats | None:
         """What this process has seen of the shared tier; ``None`` for a cache in memory."""

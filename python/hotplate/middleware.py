@@ -95,6 +95,7 @@ class CacheMiddleware:
             wait_timeout=wait_timeout,
         )
         self._http = http
+        cache.watch.add(http)
         cache.observing.add(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
