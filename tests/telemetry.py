@@ -1,10 +1,10 @@
 """OpenTelemetry for a test of its own: providers that keep in memory what they are given."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import Gauge, InMemoryMetricReader, Metric, Sum
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -39,16 +39,30 @@ class Telemetry:
 
     def points(self) -> dict[Point, float]:
         """What the instruments say now, by name and attributes."""
-        data = self._metrics.get_metrics_data()
         found: dict[Point, float] = {}
+        for metric in self._collected():
+            for point in metric.data.data_points:
+                place = (metric.name, frozenset((point.attributes or {}).items()))
+                assert place not in found, f"{place} is there twice"
+                found[place] = point.value  # type: ignore[union-attr]
+        return found
+
+    def kinds(self) -> dict[str, str]:
+        """By name: ``sum`` (it only grows), ``level`` (it is added up) or ``gauge``."""
+        return {metric.name: _kind(metric.data) for metric in self._collected()}
+
+    def _collected(self) -> Iterator[Metric]:
+        data = self._metrics.get_metrics_data()
         for resource in [] if data is None else data.resource_metrics:
             for scope in resource.scope_metrics:
-                for metric in scope.metrics:
-                    for point in metric.data.data_points:
-                        place = (metric.name, frozenset((point.attributes or {}).items()))
-                        assert place not in found, f"{place} is there twice"
-                        found[place] = point.value  # type: ignore[union-attr]
-        return found
+                yield from scope.metrics
+
+
+def _kind(data: object) -> str:
+    if isinstance(data, Sum):
+        return "sum" if data.is_monotonic else "level"
+    assert isinstance(data, Gauge)
+    return "gauge"
 
 
 def attributes(span: Any) -> Mapping[str, Any]:

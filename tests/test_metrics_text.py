@@ -1,43 +1,21 @@
 """Metrics as text: what Prometheus' own parser reads from it, and that it is what the reports say."""
 
 import math
-from collections.abc import Iterable
-from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
-from prometheus_client.parser import text_string_to_metric_families
 
 from hotplate.metrics import text
 from hotplate.metrics.catalogue import METRICS, Metric, Timing
 from hotplate.watching import BOUNDS, Report
 from tests.reports import report, shared
+from tests.samples import Samples
 
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+PROCESS = "web-1:7:0"
 
 
 def samples(*reports: Report) -> Samples:
-    return _samples(text_string_to_metric_families(text(reports)))
-
-
-def _samples(families: Iterable[Any]) -> Samples:
-    found: Samples = {}
-    for family in families:
-        for sample in family.samples:
-            place = (sample.name, frozenset(sample.labels.items()))
-            assert place not in found, f"{place} is there twice"
-            found[place] = sample.value
-    return found
-
-
-def value(found: Samples, name: str, **labels: str) -> float:
-    labels.setdefault("process", "web-1:7:0")
-    return found[name, frozenset(labels.items())]
-
-
-def total(found: Samples, name: str, **labels: str) -> float:
-    wanted = set(labels.items())
-    return sum(number for (sample, has), number in found.items() if sample == name and wanted <= has)
+    return Samples.read(text(reports))
 
 
 @pytest.mark.parametrize(
@@ -62,35 +40,36 @@ def total(found: Samples, name: str, **labels: str) -> float:
     ],
 )
 def test_a_number_has_its_name(name: str, number: float) -> None:
-    assert value(samples(report()), name) == number
+    assert samples(report()).value(name, process=PROCESS) == number
 
 
 def test_requests_are_told_by_outcome_and_rule() -> None:
     found = samples(report())
-    assert value(found, "hotplate_requests_total", outcome="hit", rule="/products/*") == 6
-    assert value(found, "hotplate_requests_total", outcome="bypass", rule="default") == 23
-    assert total(found, "hotplate_requests_total") == 42
+    assert found.value("hotplate_requests_total", outcome="hit", rule="/products/*", process=PROCESS) == 6
+    assert found.value("hotplate_requests_total", outcome="bypass", rule="default", process=PROCESS) == 23
+    assert found.sum("hotplate_requests_total") == 42
 
 
 def test_reasons_are_labels() -> None:
     found = samples(report())
-    assert value(found, "hotplate_bypass_total", reason="cookie") == 12
-    assert value(found, "hotplate_not_stored_total", reason="no-store") == 13
+    assert found.value("hotplate_bypass_total", reason="cookie", process=PROCESS) == 12
+    assert found.value("hotplate_not_stored_total", reason="no-store", process=PROCESS) == 13
 
 
 def test_a_histogram_is_cumulative_with_a_sum_and_a_count() -> None:
     found = samples(report())
-    by_bound = [value(found, "hotplate_hit_duration_seconds_bucket", le=repr(float(bound))) for bound in BOUNDS]
+    name = "hotplate_hit_duration_seconds_bucket"
+    by_bound = [found.value(name, le=repr(bound), process=PROCESS) for bound in BOUNDS]
     assert by_bound == [2, 3, *[3] * 12, 3, *[4] * 5]
-    assert value(found, "hotplate_hit_duration_seconds_bucket", le="+Inf") == 4
-    assert value(found, "hotplate_hit_duration_seconds_count") == 4
-    assert math.isclose(value(found, "hotplate_hit_duration_seconds_sum"), 0.300016)
+    assert found.value("hotplate_hit_duration_seconds_bucket", le="+Inf", process=PROCESS) == 4
+    assert found.value("hotplate_hit_duration_seconds_count", process=PROCESS) == 4
+    assert math.isclose(found.value("hotplate_hit_duration_seconds_sum", process=PROCESS), 0.300016)
 
 
 def test_what_took_longer_than_all_bounds_is_in_the_last_bucket_alone() -> None:
     found = samples(report())
-    assert value(found, "hotplate_miss_duration_seconds_bucket", le="10.0") == 1
-    assert value(found, "hotplate_miss_duration_seconds_bucket", le="+Inf") == 2
+    assert found.value("hotplate_miss_duration_seconds_bucket", le="10.0", process=PROCESS) == 1
+    assert found.value("hotplate_miss_duration_seconds_bucket", le="+Inf", process=PROCESS) == 2
 
 
 def test_a_cache_in_memory_has_no_samples_of_the_shared_tier() -> None:
@@ -119,24 +98,25 @@ def test_a_cache_in_memory_has_no_samples_of_the_shared_tier() -> None:
     ],
 )
 def test_the_shared_tier_has_its_numbers(name: str, labels: dict[str, str], number: float) -> None:
-    assert value(samples(report(shared=shared())), name, **labels) == number
+    assert samples(report(shared=shared())).value(name, **labels, process=PROCESS) == number
 
 
 @pytest.mark.parametrize(("state", "number"), [("closed", 0), ("open", 1), ("half-open", 1)])
 def test_a_breaker_that_is_not_closed_is_open(state: str, number: float) -> None:
-    assert value(samples(report(shared=shared(breaker=state))), "hotplate_breaker_open") == number
+    assert samples(report(shared=shared(breaker=state))).value("hotplate_breaker_open", process=PROCESS) == number
 
 
 def test_a_shared_tier_that_is_down_is_zero() -> None:
     found = samples(report(shared=shared(up=False, certain=False)))
-    assert (value(found, "hotplate_shared_up"), value(found, "hotplate_shared_certain")) == (0, 0)
+    for name in ("hotplate_shared_up", "hotplate_shared_certain"):
+        assert found.value(name, process=PROCESS) == 0
 
 
 def test_several_processes_stand_beside_each_other_and_add_up() -> None:
     found = samples(report("web-1:7:0"), report("web-1:8:0"), report("web-2:7:0"))
-    assert value(found, "hotplate_hits_total", process="web-2:7:0") == 10
-    assert total(found, "hotplate_hits_total") == 30
-    assert total(found, "hotplate_processes") == 3
+    assert found.value("hotplate_hits_total", process="web-2:7:0") == 10
+    assert found.sum("hotplate_hits_total") == 30
+    assert found.sum("hotplate_processes") == 3
 
 
 def test_nothing_is_no_text() -> None:
@@ -163,9 +143,9 @@ HOSTILE = [
 def test_a_label_comes_back_as_it_was(rule: str) -> None:
     rules = [{"rule": rule, "hit": 1, "stale": 0, "validated": 0, "miss": 0, "bypass": 0}]
     found = samples(report(rules=rules))
-    assert total(found, "hotplate_requests_total", rule=rule, outcome="hit") == 1
-    assert total(found, "hotplate_hits_total") == 10
-    assert {dict(labels).get("process") for _, labels in found} == {"web-1:7:0"}
+    assert found.sum("hotplate_requests_total", rule=rule, outcome="hit") == 1
+    assert found.sum("hotplate_hits_total") == 10
+    assert {dict(labels).get("process") for _, labels in found.values} == {PROCESS}
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
@@ -203,22 +183,22 @@ def test_names_are_as_prometheus_wants_them() -> None:
 def test_what_a_report_does_not_have_is_left_out() -> None:
     old = report("old:1:0", counts={"hits": 1}, latency={}, shared={"up": True})
     found = samples(report(), old)
-    assert value(found, "hotplate_hits_total", process="old:1:0") == 1
-    assert total(found, "hotplate_misses_total") == 4
-    assert total(found, "hotplate_shared_up") == 1
+    assert found.value("hotplate_hits_total", process="old:1:0") == 1
+    assert found.sum("hotplate_misses_total") == 4
+    assert found.sum("hotplate_shared_up") == 1
 
 
 def test_a_histogram_of_other_bounds_is_left_out() -> None:
     odd = report("old:1:0", latency={"hit": {"count": 1, "sum": 1.0, "buckets": [1, 0, 0]}})
     found = samples(report(), odd)
-    assert total(found, "hotplate_hit_duration_seconds_count") == 4
+    assert found.sum("hotplate_hit_duration_seconds_count") == 4
 
 
 # OpenMetrics.
 
 
 def openmetrics_samples(*reports: Report) -> Samples:
-    return _samples(openmetrics_families(text(reports, openmetrics=True)))  # type: ignore[no-untyped-call]
+    return Samples.of(openmetrics_families(text(reports, openmetrics=True)))  # type: ignore[no-untyped-call]
 
 
 def test_openmetrics_has_the_same_samples() -> None:
@@ -230,4 +210,4 @@ def test_openmetrics_has_the_same_samples() -> None:
 def test_openmetrics_gives_labels_back_too(rule: str) -> None:
     rules = [{"rule": rule, "hit": 1, "stale": 0, "validated": 0, "miss": 0, "bypass": 0}]
     found = openmetrics_samples(report(rules=rules))
-    assert total(found, "hotplate_requests_total", rule=rule, outcome="hit") == 1
+    assert found.sum("hotplate_requests_total", rule=rule, outcome="hit") == 1

@@ -21,13 +21,13 @@ from weakref import WeakKeyDictionary, ref
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
 
+from hotplate.cache import Cache
 from hotplate.errors import ConfigError
 from hotplate.metrics.catalogue import METRICS, Metric, Timing
 from hotplate.metrics.exposition import cumulative
 from hotplate.metrics.spans import Spans
 
 if TYPE_CHECKING:
-    from hotplate.cache import Cache
     from hotplate.watching import Report
 
 __all__ = ["Instrumentation", "instrument"]
@@ -49,7 +49,7 @@ _making = threading.Lock()
 class Instrumentation:
     """What ``instrument`` has put on a cache."""
 
-    def __init__(self, cache: "Cache", spans: Spans, instruments: "_Instruments", name: str) -> None:
+    def __init__(self, cache: Cache, spans: Spans, instruments: "_Instruments", name: str) -> None:
         self._cache = cache
         self._spans = spans
         self._instruments = instruments
@@ -63,7 +63,7 @@ class Instrumentation:
 
 
 def instrument(
-    cache: "Cache",
+    cache: Cache,
     *,
     tracer_provider: trace.TracerProvider | None = None,
     meter_provider: metrics.MeterProvider | None = None,
@@ -74,8 +74,6 @@ def instrument(
     Before or after the middlewares are made. The providers are the global ones unless given. ``name`` becomes the
     attribute ``hotplate.cache.name`` of the metrics: needed where a process has several caches.
     """
-    from hotplate.cache import Cache
-
     if not isinstance(cache, Cache):
         raise ConfigError(f"cache={cache!r} is not a Cache: write instrument(cache)")
     if cache.observing.observer is not None:
@@ -116,7 +114,7 @@ class _Instruments:
             instrument = f"hotplate.cache.duration.{part}"
             make["counter"](instrument, [self._callback(instrument, read)], unit=unit, description=text)
 
-    def add(self, name: str, cache: "Cache") -> None:
+    def add(self, name: str, cache: Cache) -> None:
         if name in self._read and self._read[name].is_alive():
             raise ConfigError(
                 f"name={name!r} is another cache's: give each its own, as in instrument(cache, name='sessions')"
@@ -142,7 +140,7 @@ class _Snapshots:
     A report is made anew when an instrument asks for the second time: that is the next collection.
     """
 
-    def __init__(self, cache: "Cache") -> None:
+    def __init__(self, cache: Cache) -> None:
         self._cache = ref(cache)
         self._asked: set[str] = set()
         self._until = float("-inf")

@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from hotplate.bridges import is_on_event_loop
+from hotplate.cache import Cache
 from hotplate.errors import ConfigError
 from hotplate.metrics.catalogue import METRICS, Metric, Timing
 from hotplate.metrics.exposition import cumulative, is_comparable
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric as Family
 
-    from hotplate.cache import Cache
     from hotplate.watching import Report
 
 __all__ = ["HotplateCollector"]
@@ -41,9 +41,7 @@ class HotplateCollector(Collector):
     event loop, as that of ``make_asgi_app``; there use ``await hotplate.metrics.scrape(cache)``.
     """
 
-    def __init__(self, *caches: "Cache", processes: Processes = "own") -> None:
-        from hotplate.cache import Cache
-
+    def __init__(self, *caches: Cache, processes: Processes = "own") -> None:
         check(processes)
         if not caches or not all(isinstance(cache, Cache) for cache in caches):
             raise ConfigError(f"caches={caches!r} cannot be read: write HotplateCollector(cache)")

@@ -32,10 +32,10 @@ def check(processes: object) -> None:
 async def selected(cache: "Cache", processes: Processes) -> "list[Report]":
     """The reports of these processes. Waits for the shared tier unless it is ``"own"``."""
     check(processes)
-    own = cache.watch.report()
     if processes == "own":
-        return [own]
-    return [report for report in await cache.watch.reports() if processes == "all" or report["host"] == own["host"]]
+        return [cache.watch.report()]
+    own, *others = await cache.watch.reports()
+    return [own, *(report for report in others if processes == "all" or report["host"] == own["host"])]
 
 
 async def scrape(cache: "Cache", *, processes: Processes = "all", openmetrics: bool = False) -> str:

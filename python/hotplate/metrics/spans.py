@@ -153,6 +153,10 @@ def attributes_of(
     return {}
 
 
+_OF_THE_REQUEST = frozenset({"range", "precondition", "request-no-store", "hit-for-miss", "wait-timeout"})
+"""Why a request was forwarded that is no miss: where it is one, ``detail`` says why its answer is not stored."""
+
+
 # Within a second most hits say the same.
 @functools.lru_cache(1024)
 def _attributes(member: bytes, kind: str, is_confirmed: bool) -> "dict[str, AttributeValue]":
@@ -179,8 +183,7 @@ def _outcome(said: dict[str, str], kind: str, is_confirmed: bool) -> str:
         return "hit" if detail is None else "stale"
     if detail == "only-if-cached":
         return "bypass"
-    # The answer of a forwarded request that would be stored has the reason why not, and not why it was forwarded.
-    if kind == "forward" and (forward in ("bypass", "method", "request") or detail in ("hit-for-miss", "wait-timeout")):
+    if kind == "forward" and (forward in ("bypass", "method") or detail in _OF_THE_REQUEST):
         return "bypass"
     # What was made from something stored says how long it is fresh.
     return "validated" if is_confirmed and "ttl" in said else "miss"
