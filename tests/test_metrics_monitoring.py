@@ -1,4 +1,7 @@
-"""The dashboard, the alert rules and the page on monitoring speak of metrics that there are, with labels they have."""
+"""The dashboard, the alert rules and the page on monitoring speak of metrics that there are, with labels they have.
+
+And the page's programs run.
+"""
 
 import json
 import re
@@ -6,9 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import prometheus_client
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
+from hotplate.metrics import CONTENT_TYPE
 from hotplate.metrics.catalogue import METRICS, Metric, Timing
+from tests.driver import call
+from tests.redis_servers import RedisServer
+from tests.samples import Samples
 
 DOCS = Path(__file__).parents[1] / "docs"
 DASHBOARD = DOCS / "monitoring" / "grafana.json"
@@ -131,3 +140,26 @@ def test_the_page_tells_every_instrument_and_no_other() -> None:
 def test_the_page_tells_every_alert() -> None:
     alerts = re.findall(r"- alert: (\w+)", ALERTS.read_text())
     assert [alert for alert in alerts if f"`{alert}`" not in PAGE.read_text()] == []
+
+
+async def _get(app: Any, target: str) -> tuple[str, str]:
+    response = await call("GET", target).run(app)
+    return response["content-type"], response.body.decode()
+
+
+@pytest.mark.asyncio
+async def test_the_programs_of_the_page_run(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    ports: list[int] = []
+    monkeypatch.setattr(prometheus_client, "start_http_server", ports.append)
+    registry = CollectorRegistry()
+    monkeypatch.setattr(prometheus_client, "REGISTRY", registry)
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block.replace("redis://localhost:6379/0", redis.url), str(PAGE), "exec"), names)
+    kind, said = await _get(names["app"], "/metrics")
+    assert kind == CONTENT_TYPE
+    assert Samples.read(said).sum("hotplate_bypass_total", reason="excluded") == 1
+    assert Samples.read(generate_latest(registry).decode()).sum("hotplate_processes") == 1
+    assert ports == [9000]
+    assert names["cache"].observing.observer is not None

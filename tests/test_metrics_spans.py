@@ -5,13 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from opentelemetry import trace
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import SpanKind, StatusCode
 
-from hotplate import Cache, ConfigError, Rule
+from hotplate import Cache, CacheMiddleware, ConfigError, Rule
 from hotplate.asgi import Scope
 from tests.driver import Header, Reply, Response, Site, call
 from tests.loading import Gate
+from tests.servers import serving
 from tests.telemetry import Telemetry, attributes
 from tests.waiting import turns
 
@@ -414,3 +416,23 @@ async def test_a_cache_is_instrumented_once(telemetry: Telemetry, cache: Cache) 
 async def test_a_cache_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="is not a Cache"):
         Telemetry().instrument("redis://localhost")  # type: ignore[arg-type]
+
+
+async def test_the_span_that_fastapi_makes_says_what_the_cache_did(telemetry: Telemetry, cache: Cache) -> None:
+    api = FastAPI(telemetry={"tracer_provider": telemetry.tracers})
+    api.add_middleware(CacheMiddleware, cache=cache, ttl=60)
+    telemetry.instrument(cache)
+
+    @api.get("/products/{number}")
+    async def product(number: int) -> int:
+        return number
+
+    async with serving(api) as server:
+        for _ in range(2):
+            await server.get("/products/42")
+    requests = [span for span in telemetry.spans() if span.kind is SpanKind.SERVER]
+    assert [attributes(span)["hotplate.cache.outcome"] for span in requests] == ["miss", "hit"]
+    load = telemetry.only("hotplate load")
+    assert load.parent is not None
+    assert requests[0].context is not None
+    assert load.parent.span_id == requests[0].context.span_id
