@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +15,7 @@ from hotplate.metrics.exposition import cumulative
 from hotplate.watching import Report
 from tests.driver import Reply, Site
 from tests.redis_servers import RedisServer
+from tests.servers import ROOT
 from tests.telemetry import Point, Telemetry
 from tests.waiting import eventually, turns
 
@@ -160,3 +163,29 @@ async def test_collecting_in_a_thread_while_requests_are_served(telemetry: Telem
     hits = [total(points, "hotplate.cache.hits") for points in await collecting]
     assert hits == sorted(hits)
     assert total(telemetry.points(), "hotplate.cache.hits") == served - 1
+
+
+GLOBALLY = """
+from hotplate import Cache
+from hotplate.metrics.opentelemetry import instrument
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+from tests.telemetry import Telemetry
+
+before, after, telemetry = Cache(), Cache(), Telemetry()
+instrument(before, name="before")
+metrics.set_meter_provider(telemetry.meters)
+trace.set_tracer_provider(telemetry.tracers)
+instrument(after, name="after")
+for cache in (before, after):
+    cache.sync.invalidate(tags=["a"])
+names = {dict(attributes)["hotplate.cache.name"] for _, attributes in telemetry.points()}
+print(sorted(names), len(telemetry.spans("hotplate invalidate")))
+"""
+
+
+async def test_the_global_providers_may_be_set_before_or_after() -> None:
+    program = [sys.executable, "-W", "error", "-c", GLOBALLY]
+    ended = await asyncio.to_thread(subprocess.run, program, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("['after', 'before'] 2\n", "")

@@ -1,6 +1,8 @@
 """Metrics as text: what Prometheus' own parser reads from it, and that it is what the reports say."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
@@ -211,3 +213,9 @@ def test_openmetrics_gives_labels_back_too(rule: str) -> None:
     rules = [{"rule": rule, "hit": 1, "stale": 0, "validated": 0, "miss": 0, "bypass": 0}]
     found = openmetrics_samples(report(rules=rules))
     assert found.sum("hotplate_requests_total", rule=rule, outcome="hit") == 1
+
+
+@pytest.mark.parametrize("absent", ["prometheus_client", "opentelemetry"])
+def test_text_needs_no_package(absent: str) -> None:
+    code = f"import hotplate.metrics, sys; sys.exit({absent!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -71,8 +71,8 @@ class Faults:
         if now < kind.silent_until:
             return False
         kind.silent_until = now + EVERY_SECONDS
-        left_out, kind.said = number - kind.said, number + 1
-        if left_out > 0:
+        left_out, kind.said = max(0, number - kind.said), number + 1
+        if left_out:
             text, values = f"{text} (and %d times before, not logged)", (*values, left_out)
         logger.log(
             logging.WARNING if error is None else logging.ERROR,
