@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from hotplate import Cache, watching
 from hotplate.admin.questions import MOST_DECISIONS
 from hotplate.admin.schemas import ANSWERS
-from tests.admin_site import DRESSES, NASTY, TOKEN, Administered, administered, detail, everywhere
+from tests.admin_site import DRESSES, MOUNT, NASTY, TOKEN, Administered, administered, detail, everywhere
+from tests.driver import Header, call
 
 pytestmark = pytest.mark.asyncio
 
@@ -152,6 +153,14 @@ async def test_the_body_of_a_partitioned_response_is_shown_to_who_names_the_part
 async def test_a_url_that_cannot_be_read_is_422(site: Administered, path: str, url: str) -> None:
     response = await site.ask("GET", f"{path}?url={quote(url, safe='')}")
     assert (response.status, "url=" in detail(response)) == (422, True)
+
+
+@pytest.mark.parametrize("host", ["[", "a:b", "", None])
+async def test_a_host_that_cannot_be_read_matters_only_to_a_url_without_one(cache: Cache, host: str | None) -> None:
+    site = administered("starlette", cache)
+    headers: list[Header] = [("Authorization", f"Bearer {TOKEN}")]
+    for path, status in [("/stats", 200), ("/entry?url=http://example.test/a", 200), ("/entry?url=/a", 422)]:
+        assert (await call("GET", MOUNT + path, headers=headers, host=host).run(site.app)).status == status
 
 
 # --- Why -------------------------------------------------------------------------------------------------------------

@@ -32,7 +32,8 @@ def operation_endpoint(operation: Operation, cache: Cache) -> Endpoint:
             body = await _body(request) if operation.method == "POST" else b""
         except Unanswerable as error:
             return response_of(error.answer())
-        origin = f"{request.url.scheme}://{request.url.netloc}"
+        # What a client has sent for a host is not parsed here: only a URL without one needs it.
+        origin = f"{request.scope['scheme']}://{request.headers.get('host', '')}"
         return response_of(await operation.answer(cache, request.scope["query_string"], body, origin))
 
     endpoint.__name__ = f"cache_{operation.name}"
@@ -63,7 +64,7 @@ async def _body(request: Request) -> bytes:
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise Unanswerable(f"Content-Type={media_type!r} is not read: send application/json", 415)
+        raise Unanswerable(f"Content-Type={media_type[:80]!r} is not read: send application/json", 415)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
