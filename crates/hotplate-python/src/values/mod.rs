@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use hotplate::cache::Cache;
 use hotplate::error::ConfigError;
-use hotplate::key::Key;
+use hotplate::key::named_often;
 use hotplate::values::{Changing, Content, Form, Round, Step, Tally, Terms, Value};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -61,7 +61,7 @@ impl ValueCore {
         future: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.connection.start(py)?;
-        let key = Key::named(name.as_bytes());
+        let key = named_often(name);
         let job = match self.cache.value(key, self.cache.now()) {
             Value::Found(entry) => return value(py, &self.cache, key, &entry),
             Value::Absent => {
@@ -101,7 +101,7 @@ impl ValueCore {
         self.connection.start(py)?;
         let none = Duration::ZERO;
         let terms = Terms { ttl, stale_while_revalidate: none, stale_if_error: none, tags: &tags, form };
-        let key = Key::named(name.as_bytes());
+        let key = named_often(name);
         self.cache.watch().label_stored(key, || name.to_owned());
         let changing = self.cache.set_value(key, content, &terms, self.cache.now());
         body::free_unused(py);
@@ -118,7 +118,7 @@ impl ValueCore {
         future: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.connection.start(py)?;
-        let changing = self.cache.delete_value(Key::named(name.as_bytes()), self.cache.now());
+        let changing = self.cache.delete_value(named_often(name), self.cache.now());
         body::free_unused(py);
         change(py, changing, bridge, future)
     }
@@ -135,7 +135,7 @@ impl ValueCore {
     ) -> PyResult<Bound<'py, PyAny>> {
         let ttl = lifetime(py, ttl)?;
         self.connection.start(py)?;
-        match self.cache.touch_value(Key::named(name.as_bytes()), ttl, self.cache.now()) {
+        match self.cache.touch_value(named_often(name), ttl, self.cache.now()) {
             Ok(touched) => Ok(touched.into_pyobject(py)?.to_owned().into_any()),
             Err(changing) => change(py, Some(changing), bridge, future),
         }
@@ -154,7 +154,7 @@ impl ValueCore {
     ) -> PyResult<Bound<'py, PyAny>> {
         let ttl = lifetime(py, ttl)?;
         self.connection.start(py)?;
-        let counted = match self.cache.tally(Key::named(name.as_bytes()), number, ttl, self.cache.now()) {
+        let counted = match self.cache.tally(named_often(name), number, ttl, self.cache.now()) {
             Tally::Count(count) => Some(Some(count)),
             Tally::Pending(counting) => {
                 settle(py, bridge, future, |(), count| Done::Counted(count), counting)?
@@ -169,7 +169,7 @@ impl ValueCore {
     /// The fresh result under a name, if nothing else is to be done; else `MISSING`.
     fn recall<'py>(&self, py: Python<'py>, plan: &ValuePlan, name: &str) -> PyResult<Bound<'py, PyAny>> {
         self.connection.start(py)?;
-        let key = Key::named(name.as_bytes());
+        let key = named_often(name);
         match self.cache.recall(key, &plan.plan, self.cache.now()) {
             Some(entry) if !is_coded(&self.cache, &entry) => {
                 plan.hits.fetch_add(1, Ordering::Relaxed);
@@ -183,7 +183,7 @@ impl ValueCore {
     /// What is to be done for a call.
     fn ask<'py>(&self, py: Python<'py>, plan: Py<ValuePlan>, name: &str) -> PyResult<Bound<'py, ValueStep>> {
         self.connection.start(py)?;
-        let key = Key::named(name.as_bytes());
+        let key = named_often(name);
         let step = self.cache.ask(key, &plan.get().plan, Round::default(), self.cache.now());
         if matches!(step, Step::Load(_) | Step::Seek(_)) {
             self.cache.watch().label_stored(key, || name.to_owned());
@@ -195,7 +195,7 @@ impl ValueCore {
     /// Has the function called whatever is stored.
     fn load<'py>(&self, py: Python<'py>, plan: Py<ValuePlan>, name: &str) -> PyResult<Bound<'py, ValueStep>> {
         self.connection.start(py)?;
-        let key = Key::named(name.as_bytes());
+        let key = named_often(name);
         let step = self.cache.load_alone(key, &plan.get().plan, self.cache.now());
         ValueStep::make(py, &self.cache, key, plan, 0, step)
     }
