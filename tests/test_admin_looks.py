@@ -86,6 +86,16 @@ async def test_invalidations_are_told(site: Administered) -> None:
     assert ("tag products", True) in [(one["target"], one["soft"]) for one in told_of]
 
 
+async def test_the_numbers_of_each_process_are_told_to_prometheus(site: Administered) -> None:
+    for _ in range(3):
+        await site.get("/products/1")
+    (process,) = [report["process"] for report in (await told(site, "GET", "/stats"))["processes"]]
+    response = await site.ask("GET", "/metrics")
+    assert (response.status, response["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    labels = f'outcome="hit",rule="/products/{{product_id}}",process="{process}"'
+    assert f"hotplate_requests_total{{{labels}}} 2\n".encode() in response.body
+
+
 # --- What is stored --------------------------------------------------------------------------------------------------
 
 
