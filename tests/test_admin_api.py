@@ -185,7 +185,13 @@ async def test_a_body_is_read_up_to_a_bound(site: Administered, path: str) -> No
 
 @pytest.mark.parametrize(("method", "path"), [("DELETE", "/stats"), ("GET", "/invalidate"), ("PURGE", "/stats")])
 async def test_another_method_is_405(site: Administered, method: str, path: str) -> None:
-    assert (await site.ask(method, path)).status == 405
+    response = await site.ask(method, path)
+    assert (response.status, detail(response)) == (405, "Method Not Allowed")
+
+
+async def test_another_path_is_404(site: Administered) -> None:
+    response = await site.ask("GET", "/nowhere")
+    assert (response.status, detail(response)) == (404, "Not Found")
 
 
 # --- Never cached ----------------------------------------------------------------------------------------------------

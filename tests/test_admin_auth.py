@@ -11,7 +11,8 @@ from fastapi import Depends, FastAPI, Header, HTTPException
 
 from hotplate import Cache, ConfigError, RequestHead, admin_app, admin_router
 from hotplate.admin import PurgeMiddleware
-from hotplate.admin.auth import QUIET_SECONDS, Refusals, Tokens
+from hotplate.admin.auth import Refusals, Tokens
+from hotplate.faults import EVERY_SECONDS, Faults
 from tests.admin_site import (
     DRESSES,
     GUARDED,
@@ -269,6 +270,14 @@ async def test_a_check_decides(cache: Cache, check: Any) -> None:
     assert Refusals.of(cache).count == 1
 
 
+async def test_what_a_check_says_itself_reaches_the_client(cache: Cache) -> None:
+    def closed(_head: RequestHead) -> bool:
+        raise HTTPException(403, "closed today", headers={"X-Why": "sunday"})
+
+    response = await administered("starlette", cache, auth=closed).ask("GET", "/stats")
+    assert (response.status, detail(response), response["x-why"]) == (403, "closed today", "sunday")
+
+
 # --- Refusals are counted --------------------------------------------------------------------------------------------
 
 
@@ -287,15 +296,14 @@ async def test_one_refusal_in_ten_seconds_is_logged_and_says_how_many_were_not(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = 0.0
-    refusals = Refusals(lambda: now)
+    refusals = Refusals(Faults(lambda: now))
     scope = http_scope("GET", "/_cache/stats")
-    for now in (0.0, 1.0, QUIET_SECONDS - 0.1, QUIET_SECONDS, QUIET_SECONDS + 1):  # noqa: B007 - read by the clock
+    for now in (0.0, 1.0, EVERY_SECONDS - 0.1, EVERY_SECONDS, EVERY_SECONDS + 1):  # noqa: B007 - read by the clock
         refusals.add(scope)
     first, second = (record.getMessage() for record in caplog.records)
-    assert first == (
-        "refused 'GET' for '/_cache/stats' from 127.0.0.1: no valid token (since the last such message 0 more)"
-    )
-    assert "2 more" in second
+    assert first == "refused 'GET' of '/_cache/stats' to 127.0.0.1: no valid token"
+    assert second == f"{first} (and 2 times before, not logged)"
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
     assert refusals.count == 5
 
 

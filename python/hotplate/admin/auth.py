@@ -6,10 +6,9 @@ Not here: a FastAPI dependency as ``auth``, which only FastAPI can run (``fastap
 import hashlib
 import hmac
 import inspect
+import itertools
 import logging
 import secrets
-import threading
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import EllipsisType
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 from hotplate.asgi import Scope
 from hotplate.errors import ConfigError
+from hotplate.faults import Faults
 from hotplate.headers import RequestHead
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ Auth = str | Iterable[str] | Check | EllipsisType | None
 """A token, several tokens, a ``Check``; ``None`` for everybody; ``...`` is what was not given."""
 
 SHORTEST_TOKEN = 16
-
-QUIET_SECONDS = 10.0
-"""How long nothing more is logged after a refusal was."""
 
 logger = logging.getLogger("hotplate")
 
@@ -98,42 +95,32 @@ def meaning(auth: object, place: str) -> "Tokens | Callable[..., object] | None"
 
 
 class Refusals:
-    """Requests that were refused, in this process: each is counted, and one in ten seconds is logged."""
+    """Requests that were refused, in this process: each is counted, and one in a while is logged."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._quiet_until = float("-inf")
-        self._left_out = 0
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._numbers = itertools.count(1)
         self.count = 0
 
     def add(self, scope: Scope) -> None:
         """Counts one. What the request had in place of a token is not looked at."""
-        with self._lock:
-            self.count += 1
-            now = self._clock()
-            if now < self._quiet_until:
-                self._left_out += 1
-                return
-            left_out, self._left_out = self._left_out, 0
-            self._quiet_until = now + QUIET_SECONDS
+        self.count = next(self._numbers)
         client = scope.get("client")
-        logger.warning(
-            "refused %.20r for %.200r from %s: no valid token (since the last such message %d more)",
+        self._faults.report(
+            "admin-refused",
+            "refused %.20r of %.200r to %s: no valid token",
             scope["method"],
             scope["path"],
             client[0] if client else "an unknown client",
-            left_out,
+            path=scope["path"],
         )
 
     @classmethod
     def of(cls, cache: "Cache") -> "Refusals":
         """Those of a cache: everything that administers it counts together."""
-        with _lock:
-            return _refusals.setdefault(cache, cls())
+        return _refusals.setdefault(cache, cls(cache.faults))
 
 
-_lock = threading.Lock()
 _refusals: "WeakKeyDictionary[Cache, Refusals]" = WeakKeyDictionary()
 
 

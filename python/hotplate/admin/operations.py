@@ -13,6 +13,7 @@ from hotplate.admin.answers import Answer, Unanswerable, json_answer
 from hotplate.admin.auth import Refusals
 from hotplate.admin.questions import Asked, Lookup, Targets, most_of, query_of, url_of
 from hotplate.errors import ConfigError
+from hotplate.metrics import CONTENT_TYPE, text
 from hotplate.watching import summed
 
 if TYPE_CHECKING:
@@ -94,10 +95,7 @@ async def invalidate(cache: "Cache", asked: Asked) -> Answer:
 
 async def metrics(cache: "Cache", _asked: Asked) -> Answer:
     """The numbers of every process as Prometheus reads them."""
-    from hotplate.metrics import text
-
-    body = text(await cache.watch.reports())
-    return Answer(body.encode(), "text/plain; version=0.0.4; charset=utf-8")
+    return Answer(text(await cache.watch.reports()).encode(), CONTENT_TYPE)
 
 
 @dataclass(frozen=True)

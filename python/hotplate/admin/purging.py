@@ -87,7 +87,7 @@ def _tags(head: RequestHead) -> list[str] | None:
 def _is_soft(head: RequestHead) -> bool:
     said = head.field("fastly-soft-purge")
     if said not in (None, "1"):
-        raise Unanswerable(f"Fastly-Soft-Purge={said!r} cannot be meant: write 1, or leave it out")
+        raise Unanswerable(f"Fastly-Soft-Purge={(said or '')[:80]!r} cannot be meant: write 1, or leave it out")
     return said is not None
 
 

@@ -36,7 +36,6 @@ MOST_TARGETS = 1000
 LISTS = ("tags", "paths", "prefixes", "keys")
 FLAGS = ("everything", "soft")
 
-
 Query = Mapping[str, str]
 """The query's parameters, each at most once."""
 
@@ -103,6 +102,7 @@ def url_of(asked: Asked) -> str:
     whole = asked.origin + url if url.startswith("/") else url
     try:
         parts = urlsplit(whole)
+        # Looking at the port is what finds out whether it is one.
         readable = parts.scheme in ("http", "https") and parts.hostname is not None and parts.port != 0
     except ValueError:
         readable = False
