@@ -67,7 +67,7 @@ def report(cache: Cache) -> dict[str, Any]:
 def running(report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Scripted:
     scripted = Scripted(report)
     for module in ("stats", "lookups", "invalidate"):
-        monkeypatch.setattr(f"hotplate.cli.{module}.connected", lambda _arguments: scripted)
+        monkeypatch.setattr(f"hotplate.cli.{module}.connected", lambda *_: scripted)
     return scripted
 
 

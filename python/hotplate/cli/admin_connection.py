@@ -1,6 +1,7 @@
 """A running cache, asked through the admin API that an application has mounted."""
 
 import json
+from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -44,36 +45,44 @@ class AdminConnection:
             if not token.isascii() or not token.isprintable():
                 raise End(USAGE, "the token has characters that no token has")
             self._fields["Authorization"] = f"Bearer {token}"
+        # Whether others can read the token on its way.
         self.is_overheard = bool(token) and parts.scheme == "http" and host not in _HERE
 
     def stats(self) -> dict[str, Any]:
         """As ``Running.stats``."""
-        return self._ask("GET", "/stats")
+        return self._ask("GET", "/stats", ("sum", "processes"))
 
     def entries(self, *, url: str | None, key: str | None, partition: str | None, body: bool) -> list[dict[str, Any]]:
         """As ``Running.entries``."""
         named = {"url": url, "key": key, "partition": partition, "body": "true" if body else None}
-        entries: list[dict[str, Any]] = self._ask("GET", "/entry", query=named)["entries"]
+        entries: list[dict[str, Any]] = self._ask("GET", "/entry", ("entries",), query=named)["entries"]
         return entries
 
     def explain(self, url: str) -> str:
         """As ``Running.explain``."""
-        return str(self._ask("GET", "/explain", query={"url": url})["sentence"])
+        return str(self._ask("GET", "/explain", ("sentence",), query={"url": url})["sentence"])
 
     def preview(self, targets: Targets) -> dict[str, Any]:
         """As ``Running.preview``."""
-        return self._ask("POST", "/preview", body=targets)
+        return self._ask("POST", "/preview", ("entries", "bytes", "names"), body=targets)
 
     def invalidate(self, targets: Targets, *, soft: bool) -> int:
         """As ``Running.invalidate``."""
-        return int(self._ask("POST", "/invalidate", body=targets | {"soft": soft})["position"])
+        return int(self._ask("POST", "/invalidate", ("position",), body=targets | {"soft": soft})["position"])
 
     def close(self) -> None:
         """Nothing is open."""
 
     def _ask(
-        self, method: str, path: str, *, query: dict[str, str | None] | None = None, body: Targets | None = None
+        self,
+        method: str,
+        path: str,
+        wanted: Sequence[str],
+        *,
+        query: dict[str, str | None] | None = None,
+        body: Targets | None = None,
     ) -> dict[str, Any]:
+        """The answer to one request, which has what is wanted in it."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
         target = self._path + path + ("?" + urlencode(given) if given else "")
         fields = self._fields if body is None else self._fields | {"Content-Type": "application/json"}
@@ -92,7 +101,7 @@ class AdminConnection:
             answer = json.loads(data) if len(data) <= MOST_BYTES else None
         except ValueError:
             answer = None
-        if not isinstance(answer, dict):
+        if not isinstance(answer, dict) or any(name not in answer for name in wanted):
             raise End(UNREACHABLE, f"{self._address}{path} answers with something else than an admin API does")
         return answer
 

@@ -9,6 +9,7 @@ import argparse
 import os
 from typing import Any, Protocol
 
+from hotplate.cli.display import Display
 from hotplate.cli.ends import USAGE, End
 
 __all__ = ["Running", "Targets", "connected"]
@@ -39,7 +40,7 @@ class Running(Protocol):
         """Ends the connection."""
 
 
-def connected(arguments: argparse.Namespace) -> Running:
+def connected(arguments: argparse.Namespace, display: Display) -> Running:
     """The running cache that options or the environment name.
 
     An option outranks the environment, and in the environment the admin API outranks a URL.
@@ -53,7 +54,10 @@ def connected(arguments: argparse.Namespace) -> Running:
     if admin:
         from hotplate.cli.admin_connection import AdminConnection
 
-        return AdminConnection(admin, arguments.token or os.environ.get("HOTPLATE_TOKEN"))
+        connection = AdminConnection(admin, arguments.token or os.environ.get("HOTPLATE_TOKEN"))
+        if connection.is_overheard:
+            display.tell("the token is sent over http://, where whoever is on the network can read it: use https://")
+        return connection
     if url or app:
         from hotplate.cli.redis_connection import RedisConnection, cache_at, cache_of
 

@@ -15,7 +15,7 @@ __all__ = ["invalidate"]
 def invalidate(arguments: argparse.Namespace, display: Display) -> int:
     """Invalidates, after a question where that is everything and somebody can answer; or says what it would match."""
     targets = _targets(arguments)
-    running = connected(arguments)
+    running = connected(arguments, display)
     try:
         if arguments.dry_run:
             return _preview(running.preview(targets), arguments, display)

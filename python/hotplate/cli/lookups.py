@@ -21,7 +21,7 @@ def explain(arguments: argparse.Namespace, display: Display) -> int:
     """Says in one sentence what a ``GET`` for a URL would get now, and why."""
     if not _is_url(arguments.url_to_explain):
         raise End(USAGE, f"{arguments.url_to_explain!r} is neither a path nor a URL: write /products/42")
-    running = connected(arguments)
+    running = connected(arguments, display)
     try:
         sentence = running.explain(arguments.url_to_explain)
     finally:
@@ -37,7 +37,7 @@ def inspect(arguments: argparse.Namespace, display: Display) -> int:
     """Shows what is stored under a URL, a key in hexadecimal or the name of a value. Nothing stored is status 1."""
     named = arguments.key_or_url
     by_url = _is_url(named)
-    running = connected(arguments)
+    running = connected(arguments, display)
     try:
         found = running.entries(
             url=named if by_url else None,

@@ -19,7 +19,7 @@ LATENCIES = {"hit": "hits", "miss": "misses", "shared": "shared tier", "load": "
 
 def stats(arguments: argparse.Namespace, display: Display) -> int:
     """What all processes have counted; again and again with ``--watch``, until stopped."""
-    running = connected(arguments)
+    running = connected(arguments, display)
     try:
         left = arguments.count if arguments.watch else 1
         before: dict[str, Any] | None = None
@@ -59,6 +59,7 @@ def _show(now: dict[str, Any], before: dict[str, Any] | None, display: Display) 
             ("memory", _memory(total)),
             ("invalidations", count_text(counts["invalidations"])),
             *_shared(total),
+            *_refused(now),
         ]
     )
     _latencies(total, display)
@@ -121,6 +122,16 @@ def _shared(total: dict[str, Any]) -> list[tuple[str, str | Cell]]:
     return lines
 
 
+def _refused(now: dict[str, Any]) -> list[tuple[str, str | Cell]]:
+    """Requests to the admin API without a valid token, where it was asked."""
+    count = now.get("auth_failures", 0)
+    return (
+        [("refused", Cell(f"{count_text(count)} requests to the admin API without a valid token", "warn"))]
+        if count
+        else []
+    )
+
+
 def _latencies(total: dict[str, Any], display: Display) -> None:
     rows = []
     for kind, name in LATENCIES.items():
@@ -166,7 +177,7 @@ def _process(report: dict[str, Any]) -> list[str | Cell]:
 
 def top(arguments: argparse.Namespace, display: Display) -> int:
     """What is asked for most, or takes most room: keys, or tags."""
-    running: Running = connected(arguments)
+    running: Running = connected(arguments, display)
     try:
         total = running.stats()["sum"]
     finally:
