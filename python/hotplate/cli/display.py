@@ -81,6 +81,12 @@ class Display(ABC):
     def line(self, *parts: str | Cell) -> None:
         """A line of text."""
 
+    def remark(self, marks: Sequence[tuple[Cell, int]], *texts: str | Cell) -> None:
+        """Marks of these widths, and beside the first text the others below it."""
+        for number, text in enumerate(texts):
+            lead = [Cell(f"{mark.text if not number else '':<{width}} ", mark.style) for mark, width in marks]
+            self.line(*lead, text)
+
     @abstractmethod
     def heading(self, text: str) -> None:
         """A line that stands above what follows."""

@@ -32,10 +32,8 @@ def show(findings: Iterable[Finding], display: Display, *, width: int = 12) -> l
     shown = []
     for one in findings:
         shown.append(one)
-        subject = Cell(f"{one.subject:<{width}} ", "strong")
-        display.line(Cell(f"{one.level:<5}", _STYLES[one.level]), subject, one.text)
-        if one.remedy:
-            display.line(" " * (width + 6), Cell(one.remedy, "dim"))
+        marks = [(Cell(one.level, _STYLES[one.level]), 4), (Cell(one.subject, "strong"), width)]
+        display.remark(marks, one.text, *([Cell(one.remedy, "dim")] if one.remedy else []))
     return shown
 
 

@@ -51,6 +51,16 @@ class RichDisplay(Display):
         """As ``Display.line``."""
         self._console.print(Text.assemble(*(_rich(part) for part in parts)))
 
+    def remark(self, marks: Sequence[tuple[Cell, int]], *texts: str | Cell) -> None:
+        """As ``Display.remark``; what is too long goes on below its beginning."""
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        for _mark, width in marks:
+            grid.add_column(min_width=width, overflow="fold")
+        grid.add_column(ratio=1, overflow="fold")
+        for number, text in enumerate(texts):
+            grid.add_row(*("" if number else _rich(mark) for mark, _width in marks), _rich(text))
+        self._console.print(grid, soft_wrap=False)
+
     def heading(self, text: str) -> None:
         """As ``Display.heading``."""
         self._console.print(Text(shown(text), style="bold"))
