@@ -250,7 +250,6 @@ async def test_what_clients_and_the_application_have_named_comes_back_as_it_is(s
 # --- Nothing of its own ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="the engine cannot be told that a request is not to be counted")
 @pytest.mark.parametrize("dress", sorted(DRESSES))
 async def test_what_the_api_is_asked_is_in_no_number_no_decision_and_no_record(dress: str) -> None:
     site = administered(dress, Cache())

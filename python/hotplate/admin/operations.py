@@ -7,13 +7,13 @@ found out before. The first line of its docstring is its summary in the OpenAPI 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hotplate.admin.answers import Answer, Unanswerable, json_answer
 from hotplate.admin.auth import Refusals
 from hotplate.admin.questions import Asked, Lookup, Targets, most_of, query_of, url_of
 from hotplate.errors import ConfigError
-from hotplate.metrics import CONTENT_TYPE, text
+from hotplate.metrics import CONTENT_TYPE, scrape
 from hotplate.watching import summed
 
 if TYPE_CHECKING:
@@ -93,9 +93,14 @@ async def invalidate(cache: "Cache", asked: Asked) -> Answer:
     return json_answer({"position": position})
 
 
-async def metrics(cache: "Cache", _asked: Asked) -> Answer:
-    """The numbers of every process as Prometheus reads them."""
-    return Answer(text(await cache.watch.reports()).encode(), CONTENT_TYPE)
+async def metrics(cache: "Cache", asked: Asked) -> Answer:
+    """The numbers as Prometheus reads them.
+
+    Of every process that shares the cache, whichever answers; with `processes=own` of the one that answers, for
+    scrapers that ask each of them.
+    """
+    processes: Any = asked.query.get("processes", "all")
+    return Answer((await scrape(cache, processes=processes)).encode(), CONTENT_TYPE)
 
 
 @dataclass(frozen=True)
@@ -129,5 +134,5 @@ OPERATIONS: Sequence[Operation] = (
     Operation("GET", "/decisions", decisions, ("most",)),
     Operation("POST", "/preview", preview),
     Operation("POST", "/invalidate", invalidate),
-    Operation("GET", "/metrics", metrics),
+    Operation("GET", "/metrics", metrics, ("processes",)),
 )

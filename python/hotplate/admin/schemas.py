@@ -208,6 +208,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
     },
     "body": {"description": "Whether to show bodies.", "schema": {"type": "boolean", "default": False}},
+    "processes": {
+        "description": "Whose numbers: every process's, those of the host that answers, or of the process that does.",
+        "schema": {"type": "string", "enum": ["all", "host", "own"], "default": "all"},
+    },
     "most": {
         "description": "How many at most.",
         "schema": {"type": "integer", "default": 100, "minimum": 1, "maximum": MOST_DECISIONS},
