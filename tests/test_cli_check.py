@@ -331,7 +331,7 @@ def test_authentication_inside_of_the_cache_is_passed_by() -> None:
     app = FastAPI(openapi_url=None)
     app.add_middleware(AuthenticationMiddleware, backend=None)  # type: ignore[arg-type]
     app.add_middleware(CacheMiddleware, ttl=30)
-    assert found(app) == [("fail", "order")]
+    assert found(app) == [("warn", "order")]
     app = FastAPI(openapi_url=None)
     app.add_middleware(CacheMiddleware, ttl=30)
     app.add_middleware(AuthenticationMiddleware, backend=None)  # type: ignore[arg-type]
@@ -341,6 +341,25 @@ def test_authentication_inside_of_the_cache_is_passed_by() -> None:
 def test_settings_that_cannot_be_meant_are_a_finding() -> None:
     (finding,) = findings(app_of(ttl="5 parsecs"))
     assert (finding.level, "ttl=" in finding.text) == ("fail", True)
+
+
+def test_a_schema_that_cannot_be_made_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = app_of()
+    app.add_api_route("/orders", endpoint, dependencies=[Security(BEARER)])
+
+    def refuse() -> None:
+        raise RuntimeError("no schema")
+
+    monkeypatch.setattr(app, "openapi", refuse)
+    (finding,) = findings(app)
+    assert (finding.level, finding.subject) == ("warn", "schema")
+    assert "RuntimeError: no schema" in finding.text
+    assert [one[1] for one in table(app)] == ["/orders"]
+
+
+def test_a_partition_does_not_bring_parameters_back_into_the_key() -> None:
+    rule = Rule("/a", query=Query(keep=["page"]), partition=by_cookie("session"))
+    assert found(reading(rule)) == [("fail", "GET /a")]
 
 
 def test_no_middleware_is_a_finding() -> None:
@@ -371,6 +390,10 @@ def test_the_redis_of_a_cache_is_looked_at(redis_server: RedisServer) -> None:
     assert around("shop") == [("warn", "memory")]
     redis_server.config("maxmemory-policy", "allkeys-lru")
     assert around("shop") == []
+    # What was said of the server by keyword counts too.
+    url = f"redis://127.0.0.1:{redis_server.port}"
+    other = app_of(cache=Cache(url, prefix="shop", db=3, connect_timeout="5s"))
+    assert findings(other) == []
     redis_server.kill()
     assert around("shop") == [("warn", "connection")]
 

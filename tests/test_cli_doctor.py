@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hotplate import Cache
+from hotplate import Cache, ConfigError
 from hotplate.cli.doctor import examination, reaching
 from hotplate.cli.doctor.address import Address, address_of
 from hotplate.cli.doctor.reaching import Reached
@@ -447,6 +447,15 @@ def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert str(address) == shown
     assert "hush" not in repr(address)
     assert address.password == "hush"
+
+
+def test_settings_by_keyword_are_part_of_the_address(tmp_path: Path) -> None:
+    more: dict[str, Any] = {"sentinel_password": "hush", "db": 3, "command_timeout": 0.02, "connect_timeout": "2s"}
+    address = address_of("redis+sentinel://a/mymaster", "shop", **more)
+    assert (address.sentinel_password, address.db) == ("hush", 3)
+    assert (address.command_seconds, address.connect_seconds) == (0.02, 2.0)
+    with pytest.raises(ConfigError, match="ca_file"):
+        address_of("rediss://a", "shop", ca_file=tmp_path / "none.pem")
 
 
 def test_a_url_that_the_engine_refuses_is_status_2_without_its_password() -> None:

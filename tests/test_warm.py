@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 import hotplate
 from hotplate import Cache, CacheMiddleware, ConfigError, HotplateError, Rule, Warmed
@@ -256,6 +256,12 @@ async def test_what_is_warmed_on_redis_is_there_for_every_process(redis: RedisSe
     await eventually(lambda: (stats := other.cache.shared_stats()) is not None and stats.certain, "the other is there")
     for number in range(200):
         assert (await call("GET", f"/{number}", host="localhost").run(other)).hit
+
+
+async def test_a_cache_before_what_is_mounted_is_waited_for_too(redis: RedisServer) -> None:
+    app = Starlette(routes=[Mount("/shop", shared_app(redis.url))])
+    warmed = await hotplate.warm(app, [f"/shop/{number}" for number in range(20)], lifespan=False)
+    assert (warmed.stored, warmed.written) == (20, 20)
 
 
 async def test_without_its_redis_it_says_that_nothing_was_written(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterab
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from os import PathLike
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from hotplate._core import MISSING, PENDING, CacheCore, ManualClock, Stored, ValueCore
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 __all__ = ["Cache", "SharedStats", "Stats"]
 
 T = TypeVar("T")
+
+OF_THE_SERVER = (
+    *("prefix", "command_timeout", "connect_timeout", "sentinel_username", "sentinel_password"),
+    *("ca_file", "cert_file", "key_file", "db"),
+)
+"""The settings that lead to the server, beside the URL."""
 
 DRAIN_SECONDS = 10.0
 """How long ``Cache.lifespan`` waits at shutdown for loads that are under way."""
@@ -194,7 +201,10 @@ class Cache:
             "compress_above": compress_above,
         }
         self.url = url
-        self.prefix = prefix
+        # What else leads to the server; may hold a password.
+        self.server_settings: Mapping[str, Any] = MappingProxyType(
+            {name: value for name in OF_THE_SERVER if (value := shared[name]) is not None}
+        )
         self._is_shared = url != "memory://"
         if not self._is_shared:
             # A prefix says nothing about a cache that is alone, and one line is to serve both.

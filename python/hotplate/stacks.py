@@ -36,12 +36,19 @@ def user_middleware(app: object) -> list[Any]:
 
 
 def caches(app: object) -> list[Cache | None]:
-    """The caches before an application, outermost first; ``None`` is one of its own that a middleware is to make."""
+    """The caches before an application and before what is mounted in it, outermost first.
+
+    ``None`` is one of its own that a middleware is to make.
+    """
     found: list[Cache | None] = []
     for layer in layers(app):
         if isinstance(layer, CacheMiddleware):
             found.append(layer.cache)
         found += [added.kwargs.get("cache") for added in _to_be_made(layer)]
+        routes = getattr(layer, "routes", None)
+        for route in routes if isinstance(routes, list) else ():
+            if getattr(route, "methods", None) is None and hasattr(route, "app"):
+                found += caches(route.app)
     return found
 
 

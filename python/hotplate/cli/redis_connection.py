@@ -34,7 +34,7 @@ _PAUSE_SECONDS = 0.02
 T = TypeVar("T")
 
 
-def cache_at(url: str, prefix: str | None) -> tuple[Cache, bool]:
+def cache_at(url: str, prefix: str | None) -> tuple[Cache, list[CacheMiddleware]]:
     """The cache at a URL, with secrets and prefix from the environment; its rules are not known."""
     keys = [key for key in os.environ.get("HOTPLATE_ENCRYPTION_KEYS", "").split(",") if key]
     cache = Cache(
@@ -44,21 +44,16 @@ def cache_at(url: str, prefix: str | None) -> tuple[Cache, bool]:
         encryption_keys=keys or None,
         signing_key=os.environ.get("HOTPLATE_SIGNING_KEY"),
     )
-    return cache, False
+    return cache, []
 
 
-def cache_of(name: str) -> tuple[Cache, bool]:
-    """The cache before an application, with its rules."""
+def cache_of(name: str) -> tuple[Cache, list[CacheMiddleware]]:
+    """The cache before an application, and its middlewares, which have the rules."""
     made = cache_middlewares(application(name))
     shared = [middleware.cache for middleware in made if middleware.cache.is_shared]
     if not shared:
         raise End(USAGE, f"{name} has no cache on Redis: one in memory is reached by --admin only")
-    # The cache looks at its middlewares, and does not keep them.
-    _kept.extend(made)
-    return shared[0], True
-
-
-_kept: list[CacheMiddleware] = []
+    return shared[0], made
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,15 +63,15 @@ async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
 class RedisConnection:
     """Asks a cache on Redis, by an event loop of its own."""
 
-    def __init__(self, cache: Cache, knows_rules: bool) -> None:
+    def __init__(self, cache: Cache, middlewares: list[CacheMiddleware]) -> None:
         if not cache.is_shared:
             raise End(USAGE, f"--url {cache.url}: a cache in memory is reached by --admin only")
         # What goes wrong is said by this program.
         logging.getLogger("hotplate").addHandler(logging.NullHandler())
         self._cache = cache
-        self._knows_rules = knows_rules
-        if not knows_rules:
-            _kept.append(CacheMiddleware(_nothing, cache=cache))
+        self._knows_rules = bool(middlewares)
+        # The cache looks at its middlewares, and does not keep them.
+        self._middlewares = middlewares or [CacheMiddleware(_nothing, cache=cache)]
         self._loop = asyncio.new_event_loop()
         cache.core.start()
         try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotplate.cli.applications import application
 from hotplate.cli.check.dangers import dangers, rule_dangers
-from hotplate.cli.check.routes import routes_of
+from hotplate.cli.check.routes import routes_of, schema_trouble
 from hotplate.cli.check.surroundings import about_cache, about_order
 from hotplate.cli.check.verdicts import Verdict, verdicts
 from hotplate.cli.display import Cell, Column, Display
@@ -58,6 +58,10 @@ def examined(app: object, *, offline: bool) -> tuple[list[Group], list[Finding]]
                 findings += [danger for verdict in made for danger in dangers(verdict)]
                 findings += rule_dangers(middleware, routes, made)
             findings += about_order(below)
+            trouble = schema_trouble(below)
+            if trouble is not None:
+                text = f"the OpenAPI schema of {prefix or 'the application'} cannot be made: {trouble}"
+                findings.append(Finding("warn", "schema", text, "who has to authenticate is not known without it"))
     except ConfigError as refused:
         findings.append(Finding("fail", "settings", f"the application would not start: {refused}"))
     for cache in dict.fromkeys(caches):

@@ -32,16 +32,18 @@ _PARTITION = "give a partition= (who may share), or cache=False"
 
 def dangers(verdict: Verdict) -> Iterator[Finding]:
     """What is dangerous in one verdict."""
-    if not verdict.is_cached or verdict.is_partitioned:
+    if not verdict.is_cached:
         return
     route = verdict.route
+    yield from _of_query(verdict)
+    if verdict.cookies == "danger-store":
+        text = "Set-Cookie is stored and sent to everybody who shares it (cookies='danger-store')"
+        yield _finding("warn", verdict, text, "be sure that no response sets a cookie for one person")
+    if verdict.is_partitioned:
+        return
     for identity in route.identities:
         yield from _of_identity(verdict, identity)
     yield from _of_parameters(verdict)
-    yield from _of_query(verdict)
-    if verdict.cookies == "danger-store":
-        text = "Set-Cookie is stored and sent to everybody (cookies='danger-store')"
-        yield _finding("warn", verdict, text, "be sure that no response sets a cookie for one person")
     personal = [part for part in verdict.path.lower().split("/") if part in PERSONAL]
     if personal and not route.identities:
         guarded = verdict.cookies == "guard"

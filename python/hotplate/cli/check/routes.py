@@ -13,7 +13,7 @@ from typing import Any
 
 from hotplate.stacks import layers
 
-__all__ = ["Identity", "Route", "routes_of"]
+__all__ = ["Identity", "Route", "routes_of", "schema_trouble"]
 
 METHODS = ("GET", "HEAD", "POST", "QUERY", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
@@ -86,7 +86,7 @@ def _routing(app: object) -> Any:
 
 
 def _listed(app: Any, prefix: str) -> list[Route]:
-    document = _schema(app)
+    document = _known_schema(app)
     found: dict[str, Route] = {}
     for path, item in document.get("paths", {}).items():
         for method, operation in item.items():
@@ -125,17 +125,30 @@ def _is_socket(route: object) -> bool:
     return "WebSocket" in type(route).__name__
 
 
+def schema_trouble(app: object) -> str | None:
+    """Why the application's schema cannot be made, where it cannot."""
+    try:
+        _schema(_routing(app))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _known_schema(app: Any) -> Mapping[str, Any]:
+    try:
+        return _schema(app)
+    except Exception:  # said by ``schema_trouble``
+        return {}
+
+
 def _schema(app: Any) -> Mapping[str, Any]:
-    """What ``app.openapi()`` gives; nothing where there is none, or none can be made."""
+    """What ``app.openapi()`` gives; nothing where there is none."""
     make = getattr(app, "openapi", None)
     if not callable(make):
         return {}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            document = make()
-    except Exception:
-        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        document = make()
     return document if isinstance(document, Mapping) else {}
 
 

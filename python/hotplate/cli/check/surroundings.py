@@ -21,7 +21,7 @@ def about_cache(cache: Cache, *, offline: bool) -> Iterator[Finding]:
     if not cache.is_shared:
         yield from _in_memory(cache)
         return
-    address = address_of(cache.url, cache.prefix)
+    address = address_of(cache.url, **cache.server_settings)
     if offline:
         if not address.has_prefix:
             text = f"none was named, so it is {address.prefix!r}: two programs on one server would be one cache"
@@ -64,5 +64,5 @@ def about_order(app: object) -> Iterator[Finding]:
             elif inside and "auth" in name.lower():
                 text = f"{name} stands inside of the cache: what is stored is served without passing it"
                 yield Finding(
-                    "fail", "order", text, f"add {name} after CacheMiddleware, so that it stands outside of it"
+                    "warn", "order", text, f"add {name} after CacheMiddleware, so that it stands outside of it"
                 )

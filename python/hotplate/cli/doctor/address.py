@@ -1,7 +1,8 @@
 """Where the server of a cache is: its URL, judged by the engine and then taken apart."""
 
 from dataclasses import dataclass
-from typing import Literal
+from os import fspath
+from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
 from hotplate._core import CacheCore, seconds
@@ -46,12 +47,15 @@ class Address:
         return f"<Address {self}>"
 
 
-def address_of(url: str, prefix: str | None = None) -> Address:
-    """The parts of a URL as ``Cache`` takes it. ``ConfigError``, by the engine, for one that it refuses."""
-    CacheCore(max_bytes=2**20, url=url, prefix=prefix, on_outage="serve-local")  # does not connect
+def address_of(url: str, prefix: str | None = None, **settings: Any) -> Address:
+    """The parts of a URL as ``Cache`` takes it, with what else was said of the server by keyword.
+
+    ``ConfigError``, by the engine, for what it refuses.
+    """
+    CacheCore(max_bytes=2**20, url=url, prefix=prefix, on_outage="serve-local", **settings)  # does not connect
     scheme, _, rest = url.strip().partition("://")
     rest, _, query_text = rest.partition("?")
-    query = dict(parse_qsl(query_text.replace("+", "%2B")))
+    query: dict[str, Any] = dict(parse_qsl(query_text.replace("+", "%2B"))) | settings
     authority, _, path = rest.partition("/")
     userinfo, _, hosts = authority.rpartition("@")
     user, _, password = userinfo.partition(":")
@@ -79,14 +83,18 @@ def address_of(url: str, prefix: str | None = None) -> Address:
         password=unquote(password) or None,
         sentinel_user=query.get("sentinel_username"),
         sentinel_password=query.get("sentinel_password"),
-        ca_file=query.get("ca_file"),
-        cert_file=query.get("cert_file"),
-        key_file=query.get("key_file"),
+        ca_file=_path(query.get("ca_file")),
+        cert_file=_path(query.get("cert_file")),
+        key_file=_path(query.get("key_file")),
         prefix=prefix or query.get("prefix") or "hotplate",
         has_prefix=bool(prefix or query.get("prefix")),
         command_seconds=seconds("command_timeout", query.get("command_timeout", "50ms")),
         connect_seconds=seconds("connect_timeout", query.get("connect_timeout", "1s")),
     )
+
+
+def _path(given: Any) -> str | None:
+    return None if given is None else str(fspath(given))
 
 
 def _hosts(text: str, usual: int) -> tuple[tuple[str, int], ...]:
