@@ -1,9 +1,8 @@
-"""``hotplate doctor``: real servers, well and unwell, and what it says of each."""
+"""``hotplate doctor``: what it says of one server, well and unwell."""
 
 import socket
-import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,34 +10,16 @@ from typing import Any
 import pytest
 
 from hotplate import Cache, ConfigError
-from hotplate.cli.doctor import examination, reaching
 from hotplate.cli.doctor.address import Address, address_of
 from hotplate.cli.doctor.reaching import Reached
 from hotplate.cli.doctor.rights import acl_line
 from hotplate.cli.doctor.server import about_servers
 from hotplate.cli.findings import Finding
 from tests.command_line import run
-from tests.proxy import Proxy
+from tests.examined import WELL, examined, levels
 from tests.redis_client import HOST
-from tests.redis_servers import Cluster, RedisServer, Sentinel, free_port
-from tests.waiting import eventually, until
-
-WELL = ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
-
-
-def examined(url: str, prefix: str | None = "shop") -> dict[str, Finding]:
-    """What is found, by subject; the worst where there are several."""
-    found: dict[str, Finding] = {}
-    for one in examination(address_of(url, prefix)):
-        if one.subject not in found or found[one.subject].level == "ok":
-            found[one.subject] = one
-    return found
-
-
-def levels(found: Mapping[str, Finding]) -> dict[str, str]:
-    """What is not well."""
-    return {subject: one.level for subject, one in found.items() if one.level != "ok"}
-
+from tests.redis_servers import RedisServer
+from tests.waiting import eventually
 
 # --- A server that is well, and one as it is installed ---------------------------------------------------------------
 
@@ -197,145 +178,6 @@ def test_a_password_that_is_missing_or_wrong_is_said_and_never_shown() -> None:
         assert "NOAUTH" in without["login"].text
         done = run("doctor", f"redis://:wrong-word@{HOST}:{server.port}")
         assert (done.status, "WRONGPASS" in done.out, "wrong-word" in done.out + done.err) == (1, True, False)
-
-
-# --- Where the server is ---------------------------------------------------------------------------------------------
-
-
-def test_nobody_there_is_status_1(redis_server: RedisServer) -> None:
-    redis_server.kill()
-    found = examined(redis_server.url)
-    assert list(found) == ["connection"]
-    assert "refused" in found["connection"].text
-
-
-def test_a_server_that_does_not_answer_is_given_up(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reaching, "PATIENCE_SECONDS", 0.2)
-    redis_server.pause()
-    assert "does not answer within" in examined(redis_server.url)["connection"].text
-
-
-def test_a_slow_network_is_told_from_a_fast_one(slow: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hotplate.cli.doctor.server.ROUND_TRIPS", 3)
-    for delay, level in ((0.0, "ok"), (0.02, "warn"), (0.06, "fail")):
-        slow.delay = delay
-        assert examined(slow.url)["latency"].level == level
-    assert examined(f"{slow.url}?command_timeout=1s")["latency"].level == "ok"
-    assert examined(f"{slow.url}?connect_timeout=10ms")["connection"].level == "fail"
-
-
-def test_what_is_no_redis_is_said_to_be_none(slow: Proxy) -> None:
-    slow.garble = True
-    assert examined(slow.url)["connection"].text.endswith("does not answer as Redis does")
-    slow.garble, slow.refuse = False, True
-    found = examined(slow.url)["connection"]
-    assert "hung up" in found.text
-    assert "rediss://" in found.remedy
-
-
-def test_by_a_socket(tmp_path: Path) -> None:
-    path = str(tmp_path / "redis.sock")
-    with RedisServer("--unixsocket", path, *WELL):
-        found = examined(f"redis+unix://{path}")
-        assert levels(found) == {}
-        assert found["connection"].text.startswith(path)
-
-
-def test_a_database_of_its_own(redis: RedisServer) -> None:
-    redis.command("SET", "in-database-0", "1")
-    assert examined(f"redis://{HOST}:{redis.port}/3")["names"].text == "0 under shop:*"
-
-
-def test_a_replica_takes_no_writes(sentinel: Sentinel) -> None:
-    found = examined(sentinel.replica.url)["server"]
-    assert (found.level, "takes no writes" in found.text) == ("fail", True)
-
-
-def test_sentinels_lead_to_the_master(sentinel: Sentinel) -> None:
-    found = examined(sentinel.url)
-    assert levels(found) == {"memory": "warn"}, found
-    assert found["connection"].text.startswith(f"{HOST}:{sentinel.master.port} ")
-    assert "1 of 1 answer" in found["sentinel"].text
-
-
-def test_sentinels_that_do_not_answer_or_know_no_such_master(sentinel: Sentinel) -> None:
-    nobody = f"{HOST}:{free_port()}"
-    one = f"{HOST}:{sentinel.process.port}"
-    found = examined(f"redis+sentinel://{nobody},{one}/mymaster")
-    assert (found["sentinel"].level, nobody in found["sentinel"].text) == ("warn", True)
-    found = examined(f"redis+sentinel://{one}/other")
-    assert (list(found), found["sentinel"].level) == (["sentinel"], "fail")
-    assert "redis+sentinel://" in examined(f"redis://{one}")["server"].remedy
-    assert "write redis://" in examined(f"redis+sentinel://{HOST}:{sentinel.master.port}/mymaster")["sentinel"].remedy
-
-
-def test_every_master_of_a_cluster_is_asked(cluster: Cluster) -> None:
-    for node in cluster.nodes[:2]:
-        node.config("maxmemory", "100mb")
-        node.config("maxmemory-policy", "allkeys-lru")
-    found = examined(cluster.url)
-    assert levels(found) == {"memory": "warn"}, found
-    assert found["memory"].text.startswith(f"{HOST}:{cluster.nodes[2].port}: no limit")
-    assert found["server"].text.endswith("the other 2 are well too")
-    assert "3 masters, 16,384 of 16,384 slots, state ok" in found["cluster"].text
-    assert "redis+cluster://" in examined(cluster.nodes[0].url)["server"].remedy
-
-
-def test_a_cluster_that_is_not_whole_fails(cluster: Cluster) -> None:
-    cluster.nodes[0].command("CLUSTER", "DELSLOTS", 0)
-    until(lambda: "cluster_state:fail" in str(cluster.nodes[0].command("CLUSTER", "INFO")), "it knows")
-    assert examined(cluster.url)["cluster"].level == "fail"
-
-
-def test_a_single_server_is_no_cluster(redis: RedisServer) -> None:
-    assert "is in no cluster" in examined(f"redis+cluster://{HOST}:{redis.port}")["cluster"].text
-
-
-# --- TLS -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with ``cert.pem`` and ``key.pem`` of a server on this machine that has signed for itself."""
-    directory = tmp_path_factory.mktemp("tls")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 10 -subj /CN=test"
-    more = ["-addext", f"subjectAltName=IP:{HOST}", "-keyout", "key.pem", "-out", "cert.pem"]
-    subprocess.run([*command.split(), *more], cwd=directory, check=True, capture_output=True, timeout=60)
-    return directory
-
-
-@contextmanager
-def encrypted(certificate: Path) -> Iterator[str]:
-    port = free_port()
-    files = ("--tls-cert-file", f"{certificate}/cert.pem", "--tls-key-file", f"{certificate}/key.pem")
-    with RedisServer("--tls-port", str(port), *files, "--tls-auth-clients", "no", *WELL):
-        yield f"rediss://{HOST}:{port}"
-
-
-def test_tls_is_said_with_the_end_of_its_certificate(certificate: Path) -> None:
-    with encrypted(certificate) as url:
-        found = examined(f"{url}?ca_file={certificate}/cert.pem")
-        assert levels(found) == {"TLS": "warn"}
-        assert found["TLS"].text.startswith("TLSv1.")
-        assert found["TLS"].text.endswith("; the certificate ends in 10 days")
-
-
-def test_a_certificate_that_nobody_known_has_signed_is_refused(certificate: Path) -> None:
-    with encrypted(certificate) as url:
-        found = examined(url)
-        assert (list(found), found["TLS"].level) == (["TLS"], "fail")
-        assert "ca_file=" in found["TLS"].remedy
-
-
-def test_tls_where_there_is_none_and_none_where_there_is(
-    redis: RedisServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reaching, "PATIENCE_SECONDS", 0.2)
-    (found,) = examined(f"rediss://{HOST}:{redis.port}").values()
-    assert "write redis:// instead" in found.remedy
-    with encrypted(certificate) as url:
-        (found,) = examined(url.replace("rediss", "redis")).values()
-        assert "write rediss:// instead" in found.remedy
 
 
 # --- What no server here does ----------------------------------------------------------------------------------------

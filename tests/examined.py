@@ -1,0 +1,23 @@
+"""What ``hotplate doctor`` finds of a server."""
+
+from collections.abc import Mapping
+
+from hotplate.cli.doctor import examination
+from hotplate.cli.doctor.address import address_of
+from hotplate.cli.findings import Finding
+
+WELL = ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+
+
+def examined(url: str, prefix: str | None = "shop") -> dict[str, Finding]:
+    """What is found, by subject; the worst where there are several."""
+    found: dict[str, Finding] = {}
+    for one in examination(address_of(url, prefix)):
+        if one.subject not in found or found[one.subject].level == "ok":
+            found[one.subject] = one
+    return found
+
+
+def levels(found: Mapping[str, Finding]) -> dict[str, str]:
+    """What is not well."""
+    return {subject: one.level for subject, one in found.items() if one.level != "ok"}
