@@ -29,7 +29,7 @@ def verdicts(app: object) -> list[Verdict]:
 
 def table(app: object) -> list[tuple[str, str, str, str]]:
     """Method, path, rule and lifetime of every line."""
-    return [(one.route.methods[0], one.path, one.rule_text, one.lifetime_text) for one in verdicts(app)]
+    return [(one.route.method, one.path, one.rule_text, one.lifetime_text) for one in verdicts(app)]
 
 
 def findings(app: object) -> list[Finding]:

@@ -90,13 +90,13 @@ def _row(verdict: Verdict) -> list[str | Cell]:
     cached = Cell(verdict.lifetime_text, "good" if verdict.is_cached else "dim")
     apart = [*(["partition"] if verdict.is_partitioned else []), *verdict.vary] if verdict.is_cached else []
     rule = verdict.rule_text if verdict.reason in (None, "rule-no-store") else "-"
-    return [verdict.route.methods[0], verdict.path, rule, cached, ", ".join(apart)]
+    return [verdict.route.method, verdict.path, rule, cached, ", ".join(apart)]
 
 
 def _as_json(prefix: str, verdict: Verdict) -> dict[str, Any]:
     return {
         "cache_before": prefix or "/",
-        "method": verdict.route.methods[0],
+        "method": verdict.route.method,
         "path": verdict.path,
         "rule": None if verdict.rule is None else verdict.rule.pattern,
         "cached": verdict.is_cached,

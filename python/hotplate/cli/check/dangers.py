@@ -120,7 +120,7 @@ def _is_named(name: str, pattern: str) -> bool:
 
 
 def _finding(level: Level, verdict: Verdict, text: str, remedy: str) -> Finding:
-    return Finding(level, f"{verdict.route.methods[0]} {verdict.path}", text, remedy)
+    return Finding(level, f"{verdict.route.method} {verdict.path}", text, remedy)
 
 
 def rule_dangers(middleware: CacheMiddleware, routes: Sequence[Route], found: Sequence[Verdict]) -> Iterator[Finding]:

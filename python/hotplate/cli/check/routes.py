@@ -37,11 +37,12 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One path with its methods."""
+    """One path with one method."""
 
     path: str
     """As it is declared, with the prefix of what it is mounted under."""
-    methods: tuple[str, ...]
+    method: str
+    """``GET`` stands for ``HEAD`` too, where it answers both."""
     sample: str
     """A path that it answers."""
     is_described: bool = False
@@ -75,7 +76,7 @@ def routes_of(app: object, prefix: str = "") -> Iterator[tuple[object, str, list
                 own += parts[0][2]
                 mounted += parts
             elif hasattr(route, "path"):
-                own.append(Route(path + "/{path:path}", ("GET",), path + "/1", prefix=path))
+                own.append(Route(path + "/{path:path}", "GET", path + "/1", prefix=path))
     yield app, prefix, own
     yield from mounted
 
@@ -92,7 +93,7 @@ def _listed(app: Any, prefix: str) -> list[Route]:
         for method, operation in item.items():
             if method.upper() in METHODS and isinstance(operation, Mapping):
                 route = _described(prefix, str(path), method.upper(), item, operation, document)
-                found[f"{route.methods[0]} {_format(path)}"] = route
+                found[f"{route.method} {_format(path)}"] = route
     shapes = {}
     for route in getattr(app, "routes", None) or ():
         path, methods = getattr(route, "path", None), getattr(route, "methods", None)
@@ -100,12 +101,12 @@ def _listed(app: Any, prefix: str) -> list[Route]:
             continue
         shapes[_format(path)] = path
         for method in sorted(methods or ("GET",), key=_rank):
-            found.setdefault(f"{method} {_format(path)}", Route(prefix + path, (method,), "", prefix=prefix))
+            found.setdefault(f"{method} {_format(path)}", Route(prefix + path, method, "", prefix=prefix))
     return _gathered(found, shapes, prefix)
 
 
 def _gathered(found: Mapping[str, Route], shapes: Mapping[str, str], prefix: str) -> list[Route]:
-    """One route for all methods that are alike; ``HEAD`` goes with ``GET``. With the converters of their paths."""
+    """The routes in order, ``HEAD`` with ``GET``, with the converters of their paths and a sample of each."""
     gathered: list[Route] = []
     for key, route in found.items():
         method, _, formatted = key.partition(" ")
@@ -113,8 +114,8 @@ def _gathered(found: Mapping[str, Route], shapes: Mapping[str, str], prefix: str
             continue
         path = prefix + shapes.get(formatted, route.path.removeprefix(prefix))
         known = {name: getattr(route, name) for name in ("is_described", "identities", "headers", "cookies", "queries")}
-        gathered.append(Route(path, (method,), _sample(path), prefix=prefix, **known))
-    return sorted(gathered, key=lambda one: (one.path, _rank(one.methods[0])))
+        gathered.append(Route(path, method, _sample(path), prefix=prefix, **known))
+    return sorted(gathered, key=lambda one: (one.path, _rank(one.method)))
 
 
 def _rank(method: str) -> int:
@@ -165,7 +166,7 @@ def _described(
         parameters.get(parameter.get("in"), []).append(str(parameter.get("name")))
     return Route(
         prefix + path,
-        (method,),
+        method,
         "",
         is_described=True,
         identities=tuple(_identities(operation.get("security", document.get("security", ())), document)),

@@ -69,20 +69,17 @@ def verdicts(middleware: CacheMiddleware, routes: Sequence[Route], prefix: str =
     patterns = [rule.pattern for rule in middleware.settings["rules"]]
     patterns += [*(middleware.settings["include"] or ()), *middleware.settings["exclude"]]
     named = dict.fromkeys(path for pattern in patterns for path in (sample_of(pattern), sample_of(pattern) + "/1"))
-    declared = {(method, route.path) for route in routes for method in route.methods}
+    declared = {(route.method, route.path) for route in routes}
     for route in routes:
-        for method in route.methods:
-            usual = _verdict(middleware, route, method, route.sample.removeprefix(prefix), route.path)
-            yield usual
-            told = {(id(usual.rule), usual.reason)}
-            if "{" not in route.path:
-                continue
-            for path in named:
-                if (method, prefix + path) not in declared and route.answers(prefix + path):
-                    other = _verdict(middleware, route, method, path, prefix + path)
-                    if (id(other.rule), other.reason) not in told:
-                        told.add((id(other.rule), other.reason))
-                        yield other
+        usual = _verdict(middleware, route, route.sample.removeprefix(prefix), route.path)
+        yield usual
+        told = {(id(usual.rule), usual.reason)}
+        for path in named if "{" in route.path else ():
+            if (route.method, prefix + path) not in declared and route.answers(prefix + path):
+                other = _verdict(middleware, route, path, prefix + path)
+                if (id(other.rule), other.reason) not in told:
+                    told.add((id(other.rule), other.reason))
+                    yield other
 
 
 def sample_of(pattern: str) -> str:
@@ -96,9 +93,9 @@ def sample_of(pattern: str) -> str:
     return text if text.startswith("/") else "/" + text
 
 
-def _verdict(middleware: CacheMiddleware, route: Route, method: str, path: str, shown: str) -> Verdict:
+def _verdict(middleware: CacheMiddleware, route: Route, path: str, shown: str) -> Verdict:
     settings = middleware.settings
-    rule, reason = middleware.rule_of(method, path)
+    rule, reason = middleware.rule_of(route.method, path)
     if reason == "excluded":
         rule = None  # whatever rules say
     spoken: Any = Rule("*") if rule is None else rule

@@ -11,10 +11,12 @@ from hotplate.cli.doctor.resp import Connection, Garbled, Refused
 from hotplate.cli.figures import seconds_text
 from hotplate.cli.findings import Finding
 
-__all__ = ["Reached", "Unreached", "is_here", "login", "reach"]
+__all__ = ["NEEDED", "Reached", "Unreached", "fields_of", "is_here", "login", "reach"]
 
 PATIENCE_SECONDS = 5.0
 """How long anything may take: longer than a cache waits, so that what is slow can be told from what is away."""
+
+NEEDED = "use Redis 7.0 or later, or Valkey 7.2 or later"
 
 SLOTS = 16384
 
@@ -86,9 +88,6 @@ def login(address: Address, place: tuple[str, int] | str) -> Reached:
         connection.close()
         raise Unreached(Finding("fail", "connection", f"{name} does not speak RESP3", NEEDED))
     return Reached(name, None if isinstance(place, str) else place[0], connection, hello)
-
-
-NEEDED = "use Redis 7.0 or later, or Valkey 7.2 or later"
 
 
 def _open(address: Address, place: tuple[str, int] | str, name: str) -> Connection:
