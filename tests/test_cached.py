@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from hotplate import Cache, ConfigError
 from hotplate.errors import EncodeError, UnkeyableError
 from tests.value_fleet import Pair, Place, Product, Runs
+from tests.waiting import turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -426,6 +427,7 @@ async def test_without_a_lock_every_call_that_finds_nothing_runs(place: Place) -
 
     @place.cache.cached("1m", lock=False)
     async def number() -> int:
+        await turns(3)  # so that each begins before one has ended, however tasks are started
         return await runs()
 
     assert sorted(await asyncio.gather(number(), number(), number())) == [1, 2, 3]
