@@ -1,6 +1,5 @@
 """``hotplate doctor``: servers that are away, slow, by a socket, replicas, sentinels, clusters, and TLS."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from tests.examined import WELL, examined, levels
 from tests.proxy import Proxy
 from tests.redis_client import HOST
 from tests.redis_servers import Cluster, RedisServer, Sentinel, free_port
+from tests.tls import TlsFront, make_certificate
 from tests.waiting import until
 
 # --- Where the server is ---------------------------------------------------------------------------------------------
@@ -111,20 +111,16 @@ def test_a_single_server_is_no_cluster(redis: RedisServer) -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with ``cert.pem`` and ``key.pem`` of a server on this machine that has signed for itself."""
+    """A directory with a server's certificate and its key."""
     directory = tmp_path_factory.mktemp("tls")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 10 -subj /CN=test"
-    more = ["-addext", f"subjectAltName=IP:{HOST}", "-keyout", "key.pem", "-out", "cert.pem"]
-    subprocess.run([*command.split(), *more], cwd=directory, check=True, capture_output=True, timeout=60)
+    make_certificate(directory)
     return directory
 
 
 @contextmanager
 def encrypted(certificate: Path) -> Iterator[str]:
-    port = free_port()
-    files = ("--tls-cert-file", f"{certificate}/cert.pem", "--tls-key-file", f"{certificate}/key.pem")
-    with RedisServer("--tls-port", str(port), *files, "--tls-auth-clients", "no", *WELL):
-        yield f"rediss://{HOST}:{port}"
+    with RedisServer(*WELL) as server, TlsFront(server.port, certificate) as front:
+        yield f"rediss://{HOST}:{front.port}"
 
 
 def test_tls_is_said_with_the_end_of_its_certificate(certificate: Path) -> None:
