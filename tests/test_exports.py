@@ -23,11 +23,13 @@ PUBLIC = [
     "Rule",
     "Stats",
     "UnkeyableError",
+    "Warmed",
     "admin_app",
     "admin_router",
     "by_cookie",
     "by_field",
     "memoize",
+    "warm",
 ]
 MODULES = sorted(module.name for module in pkgutil.iter_modules(hotplate.__path__) if module.name != "_core")
 
