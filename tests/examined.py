@@ -9,10 +9,14 @@ from hotplate.cli.findings import Finding
 WELL = ("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
 
 
-def examined(url: str, prefix: str | None = "shop") -> dict[str, Finding]:
-    """What is found, by subject; the worst where there are several."""
+PATIENT = {"command_timeout": "10s", "connect_timeout": "5s"}
+"""Settings with which a machine that is busy is not taken for a slow server."""
+
+
+def examined(url: str, prefix: str | None = "shop", **settings: str) -> dict[str, Finding]:
+    """What is found, by subject; the worst where there are several. Patient, unless ``settings`` are not."""
     found: dict[str, Finding] = {}
-    for one in examination(address_of(url, prefix)):
+    for one in examination(address_of(url, prefix, **{**PATIENT, **settings})):
         if one.subject not in found or found[one.subject].level == "ok":
             found[one.subject] = one
     return found

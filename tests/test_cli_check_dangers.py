@@ -238,7 +238,7 @@ def test_several_workers_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_redis_of_a_cache_is_looked_at(redis_server: RedisServer) -> None:
     def around(prefix: str | None, *, offline: bool = False) -> list[tuple[str, str]]:
-        app = app_of(cache=Cache(redis_server.url, prefix=prefix))
+        app = app_of(cache=Cache(redis_server.url, prefix=prefix, command_timeout="10s", connect_timeout="5s"))
         return [(one.level, one.subject) for one in examined(app, offline=offline)[1]]
 
     assert around(None) == [("warn", "memory"), ("warn", "prefix")]
@@ -249,7 +249,7 @@ def test_the_redis_of_a_cache_is_looked_at(redis_server: RedisServer) -> None:
     assert around("shop") == []
     # What was said of the server by keyword counts too.
     url = f"redis://127.0.0.1:{redis_server.port}"
-    other = app_of(cache=Cache(url, prefix="shop", db=3, connect_timeout="5s"))
+    other = app_of(cache=Cache(url, prefix="shop", db=3, command_timeout="10s", connect_timeout="5s"))
     assert findings(other) == []
     redis_server.kill()
     assert around("shop") == [("warn", "connection")]

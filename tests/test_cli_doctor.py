@@ -45,7 +45,8 @@ def test_of_a_server_that_is_well_every_line_says_so() -> None:
         }
         assert "7." in found["server"].text or "Valkey" in found["server"].text
         assert found["memory"].text.endswith("policy allkeys-lru, 0 evicted")
-        done = run("doctor", server.url, "--prefix", "shop", "--strict")
+        patient = "?command_timeout=10s&connect_timeout=5s"
+        done = run("doctor", server.url + patient, "--prefix", "shop", "--strict")
         assert (done.status, done.err) == (0, "")
         assert all(line.startswith("ok ") for line in done.out.splitlines())
 
@@ -59,7 +60,8 @@ def test_a_server_as_it_is_installed_has_no_memory_limit_which_is_a_warning(redi
 
 
 def test_json_has_the_same_findings(redis: RedisServer) -> None:
-    done = run("doctor", redis.url, "--json", HOTPLATE_PREFIX="shop")
+    patient = "?command_timeout=10s&connect_timeout=5s"
+    done = run("doctor", redis.url + patient, "--json", HOTPLATE_PREFIX="shop")
     assert {one["subject"]: one["level"] for one in done.json} == {
         subject: finding.level for subject, finding in examined(redis.url).items()
     }
@@ -134,7 +136,8 @@ async def test_the_line_it_gives_makes_a_user_with_whom_a_cache_works(redis: Red
         found = examined(url)
         assert levels(found) == {"memory": "warn", "disk": "warn"}  # a cache need not know
         assert "not counted" in found["names"].text
-        one, other = Cache(url, prefix="shop"), Cache(url, prefix="shop")
+        # Patient: what is asked here is what may be done, not how soon.
+        one, other = (Cache(url, prefix="shop", command_timeout="10s") for _ in range(2))
         await eventually(lambda: one.set("product:1", [1], ttl=60), "the value is in Redis")
         other.core.start()
         await eventually(lambda: (stats := other.shared_stats()) is not None and stats.certain, "the other is there")

@@ -1,12 +1,14 @@
 """``hotplate doctor``: servers that are away, slow, by a socket, replicas, sentinels, clusters, and TLS."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from hotplate.cli.doctor import reaching
+from hotplate.cli.doctor import examination, reaching
+from hotplate.cli.doctor.address import address_of
+from hotplate.cli.findings import Finding
 from tests.examined import WELL, examined, levels
 from tests.proxy import Proxy
 from tests.redis_client import HOST
@@ -27,16 +29,25 @@ def test_nobody_there_is_status_1(redis_server: RedisServer) -> None:
 def test_a_server_that_does_not_answer_is_given_up(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reaching, "PATIENCE_SECONDS", 0.2)
     redis_server.pause()
-    assert "does not answer within" in examined(redis_server.url)["connection"].text
+    found = examined(redis_server.url, connect_timeout="100ms")
+    assert "does not answer within" in found["connection"].text
+
+
+def first(subject: str, url: str, **settings: str) -> Finding:
+    """What is said of a subject first; nothing is asked after that."""
+    with closing(examination(address_of(url, "shop", **settings))) as findings:
+        return next(one for one in findings if one.subject == subject)
 
 
 def test_a_slow_network_is_told_from_a_fast_one(slow: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hotplate.cli.doctor.server.ROUND_TRIPS", 3)
-    for delay, level in ((0.0, "ok"), (0.02, "warn"), (0.06, "fail")):
+    for delay, level in ((0.0, "ok"), (0.1, "warn"), (0.4, "fail")):
         slow.delay = delay
-        assert examined(slow.url)["latency"].level == level
-    assert examined(f"{slow.url}?command_timeout=1s")["latency"].level == "ok"
-    assert examined(f"{slow.url}?connect_timeout=10ms")["connection"].level == "fail"
+        assert first("latency", slow.url, command_timeout="300ms").level == level
+    slow.delay = 0.05
+    assert first("latency", slow.url, command_timeout="10s").level == "ok"
+    assert first("connection", slow.url, connect_timeout="5s").level == "ok"
+    assert first("connection", slow.url, connect_timeout="10ms").level == "fail"
 
 
 def test_what_is_no_redis_is_said_to_be_none(slow: Proxy) -> None:
@@ -142,7 +153,7 @@ def test_tls_where_there_is_none_and_none_where_there_is(
     redis: RedisServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reaching, "PATIENCE_SECONDS", 0.2)
-    (found,) = examined(f"rediss://{HOST}:{redis.port}").values()
+    (found,) = examined(f"rediss://{HOST}:{redis.port}", connect_timeout="100ms").values()
     assert "write redis:// instead" in found.remedy
     with encrypted(certificate) as url:
         (found,) = examined(url.replace("rediss", "redis")).values()

@@ -25,7 +25,7 @@ from fastapi import FastAPI
 
 from hotplate import Cache, CacheMiddleware, Query, Rule
 
-cache = Cache(os.environ["CACHE_URL"], prefix="run-test")
+cache = Cache(os.environ["CACHE_URL"], prefix="run-test", command_timeout="5s")
 app = FastAPI(lifespan=cache.lifespan)
 rules = [
     Rule("/items/{item}", ttl=60, tags=["items", "item:{item}"], stale_if_error=30, query=Query(drop=["utm_*"])),

@@ -18,7 +18,9 @@ from fastapi import FastAPI, HTTPException
 
 from hotplate import Cache, CacheMiddleware, Rule
 
-cache = Cache(os.environ.get("CACHE_URL", "memory://"), prefix="warm-test")
+url = os.environ.get("CACHE_URL", "memory://")
+# Patient, so that a machine that is busy is not taken for a server that is away.
+cache = Cache(url, prefix="warm-test", command_timeout=None if url == "memory://" else "5s")
 app = FastAPI(lifespan=cache.lifespan)
 app.add_middleware(CacheMiddleware, cache=cache, ttl=60, rules=[Rule("/private/*", cache=False)])
 plain = FastAPI()

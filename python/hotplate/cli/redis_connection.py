@@ -23,6 +23,9 @@ from hotplate.watching import Report, summed
 
 __all__ = ["RedisConnection", "cache_at", "cache_of"]
 
+COMMAND_SECONDS = 5.0
+"""How long one command may take, unless the URL says."""
+
 CONNECT_SECONDS = 5.0
 """How long the server may take to be there."""
 
@@ -36,11 +39,15 @@ T = TypeVar("T")
 
 def cache_at(url: str, prefix: str | None) -> tuple[Cache, list[CacheMiddleware]]:
     """The cache at a URL, with secrets and prefix from the environment; its rules are not known."""
+    if url == "memory://":
+        raise End(USAGE, f"--url {url}: a cache in memory is reached by --admin only")
     keys = [key for key in os.environ.get("HOTPLATE_ENCRYPTION_KEYS", "").split(",") if key]
     cache = Cache(
         url,
         prefix=prefix or os.environ.get("HOTPLATE_PREFIX"),
         max_bytes="1MiB",
+        # No request waits here: an answer that is late is better than none.
+        command_timeout=None if "command_timeout=" in url else COMMAND_SECONDS,
         encryption_keys=keys or None,
         signing_key=os.environ.get("HOTPLATE_SIGNING_KEY"),
     )
@@ -64,8 +71,6 @@ class RedisConnection:
     """Asks a cache on Redis, by an event loop of its own."""
 
     def __init__(self, cache: Cache, middlewares: list[CacheMiddleware]) -> None:
-        if not cache.is_shared:
-            raise End(USAGE, f"--url {cache.url}: a cache in memory is reached by --admin only")
         # What goes wrong is said by this program.
         logging.getLogger("hotplate").addHandler(logging.NullHandler())
         self._cache = cache

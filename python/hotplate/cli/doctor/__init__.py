@@ -6,7 +6,7 @@ the cache's user may do, ``names`` looks at what the cache has there.
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from hotplate.cli.display import Display
 from hotplate.cli.doctor.address import Address, address_of
@@ -31,7 +31,7 @@ def doctor(arguments: argparse.Namespace, display: Display) -> int:
     return status_of(findings, strict=arguments.strict)
 
 
-def examination(address: Address) -> Iterator[Finding]:
+def examination(address: Address) -> Generator[Finding, None, None]:
     """Everything that can be found out, as it is found out. What cannot be asked any more is left out."""
     servers: list[Reached] = []
     try:
