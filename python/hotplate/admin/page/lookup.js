@@ -12,6 +12,11 @@ function meant(what) {
   return { key: KEY.test(what) ? what.toLowerCase() : what };
 }
 
+/** The URL of a decision, which names host, path and query: of this host, by the scheme the server itself sees. */
+export function urlOf(decided) {
+  return decided.startsWith(`${location.host}/`) ? decided.slice(location.host.length) : `${location.protocol}//${decided}`;
+}
+
 /** Makes the form work. `guard` runs a request and minds a refused token; `invalidate` fills in the other form. */
 export function prepareLookup(guard, invalidate) {
   const form = find("lookup-form");
@@ -46,8 +51,8 @@ async function look(what, partition, invalidate) {
   const error = find("lookup-error");
   let entries, sentence;
   try {
-    const explained = asked.url ? get("explain", asked) : { sentence: "" };
-    [{ entries }, { sentence }] = await Promise.all([get("entry", { ...asked, partition }), explained]);
+    ({ entries } = await get("entry", { ...asked, partition }));
+    sentence = asked.url ? await explained(asked) : "";
   } catch (problem) {
     if (mine === latest) {
       error.hidden = !(problem instanceof Wrong);
@@ -65,10 +70,20 @@ async function look(what, partition, invalidate) {
   announce(entries.length ? `${count(entries.length, "entry", "entries")} stored.` : "Nothing is stored.");
 }
 
+/** What a request would get; what keeps that from being said is said instead. */
+async function explained(asked) {
+  try {
+    return (await get("explain", asked)).sentence;
+  } catch (problem) {
+    if (problem instanceof Wrong) return problem.message;
+    throw problem;
+  }
+}
+
 /** Whether it can be served, in a word and a class. */
 function state({ valid, soft, ttl, kind }) {
   if (!valid) return ["invalidated", "bad"];
-  if (kind === "not-storable" || kind === "variants") return [kind, "none"];
+  if (kind !== "response" && kind !== "value") return [kind, "none"];
   if (soft) return ["soft-invalidated", "poor"];
   return ttl > 0 ? ["fresh", "good"] : ["stale", "poor"];
 }
@@ -86,7 +101,8 @@ function card(entry, asked, invalidate) {
   const tag = (name) => press(name, `Invalidate tag ${name}`, () => invalidate("tags", name));
   if (entry.tags.length) parts.push(make("p", { class: "chips" }, make("span", { class: "note" }, "tags"), ...entry.tags.map(tag)));
   if (entry.headers.length) parts.push(headers(entry.headers));
-  const target = asked.url ? ["paths", path(asked.url)] : ["keys", asked.key];
+  const key = entry.kind === "value" ? entry.name : asked.key;
+  const target = asked.url ? ["paths", path(asked.url)] : ["keys", key];
   parts.push(press("Invalidate…", `Invalidate ${entry.name}`, () => invalidate(...target)));
   return make("li", { class: entry.valid ? "entry" : "entry gone" }, ...parts);
 }

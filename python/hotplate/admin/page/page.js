@@ -5,12 +5,14 @@ import { announce, figure, find, write } from "./dom.js";
 import { History, OUTCOMES, hitRate } from "./figures.js";
 import { mark, outcomesOverTime, shareOverTime, shown, timeAt } from "./graphs.js";
 import { prepareInvalidation } from "./invalidate.js";
-import { prepareLookup } from "./lookup.js";
+import { prepareLookup, urlOf } from "./lookup.js";
 import * as panels from "./panels.js";
 import { count, moment, percent, rate } from "./words.js";
 
 const POLL_MILLISECONDS = 2000;
 const DECISIONS = 100;
+// What this page asks is no traffic worth a look.
+const HERE = location.host + new URL(".", document.baseURI).pathname;
 const TOKEN = /^[\x21-\x7e]+$/;
 
 let history = new History();
@@ -33,7 +35,7 @@ async function poll() {
     const stats = await get("stats");
     const { decisions } = await get("decisions", { most: DECISIONS });
     if (mine !== turn) return;
-    answer = { stats, decisions };
+    answer = { stats, decisions: decisions.filter(({ url }) => !url.startsWith(HERE)) };
     history.add(stats.processes, now());
     back();
     show();
@@ -159,13 +161,17 @@ function show() {
   panels.showRules(sum);
   panels.showLog(sum.invalidations);
   chosenPanels();
-  panels.showDecisions(decisions, find("decisions-filter").value);
+  decided(decisions);
   graphs();
   state(processes);
   if (first) {
     announce("The figures are shown.");
     if (document.activeElement === document.body) find("main").focus({ preventScroll: true });
   }
+}
+
+function decided(decisions) {
+  panels.showDecisions(decisions, find("decisions-filter").value, (decision) => lookup.show(urlOf(decision.url)));
 }
 
 /** The panels with a choice of their own. */
@@ -237,9 +243,7 @@ for (const name of ["hit-rate-graph", "outcome-graph"]) {
   });
 }
 for (const choice of document.querySelectorAll(".choice input")) choice.addEventListener("change", chosenPanels);
-find("decisions-filter").addEventListener("input", (event) => {
-  if (answer) panels.showDecisions(answer.decisions, event.target.value);
-});
+find("decisions-filter").addEventListener("input", () => answer && decided(answer.decisions));
 find("pause").addEventListener("click", () => {
   paused = !paused;
   find("pause").setAttribute("aria-pressed", String(paused));

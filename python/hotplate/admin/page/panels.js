@@ -220,20 +220,22 @@ export function showLog(invalidations) {
 }
 
 /** The last decisions with these letters in them, newest first. */
-export function showDecisions(decisions, filter) {
+export function showDecisions(decisions, filter, press) {
   const wanted = filter.trim().toLowerCase();
   const has = (one) => [one.method, one.url, one.outcome, one.reason, one.sentence].join(" ").toLowerCase().includes(wanted);
   const shown = decisions.filter(has);
   const create = () => {
-    const head = make("p", { class: "request" }, make("span", { class: "outcome" }), make("b"), make("span", { class: "took" }));
-    return make("li", {}, make("time"), head, make("p", { class: "sentence" }));
+    const [outcome, name, spent] = [make("span", { class: "outcome" }), make("b"), make("span", { class: "took" })];
+    return make("li", {}, make("time"), make("p", { class: "request" }, outcome, name, spent), make("p", { class: "sentence" }));
   };
-  fill(find("decisions-list"), shown, create, (item, { at, method, url, outcome, sentence, seconds }) => {
+  const name = button(({ method, url }) => `${method} ${url}`, "Look up", press);
+  fill(find("decisions-list"), shown, create, (item, decision) => {
+    const { at, outcome, sentence, seconds } = decision;
     const [time, head, why] = item.children;
     when(time, at);
     head.children[0].className = `outcome ${OUTCOMES.includes(outcome) ? outcome : ""}`;
     write(head.children[0], outcome);
-    write(head.children[1], `${method} ${url}`);
+    name(head.children[1], decision);
     write(head.children[2], seconds === null ? "" : took(seconds));
     write(why, sentence);
   });
