@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import logging
 import os
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -69,6 +71,11 @@ def end(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
 
 
+def asked_always(url: str, **settings: Any) -> Cache:
+    """A cache of its own without a local tier: every lookup goes through the bridge."""
+    return Cache(url, prefix=uuid.uuid4().hex, local=False, command_timeout=FEW_FAULTS, **settings)
+
+
 def name_of(number: int) -> str:
     return f"value-{number}"
 
@@ -101,6 +108,14 @@ def late(proxy: Proxy, seconds: float) -> Iterator[None]:
         yield
     finally:
         proxy.delay = 0.0
+
+
+@contextmanager
+def silent(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """What runs in the block logs nothing that anybody would have to look at."""
+    with caplog.at_level(logging.DEBUG):
+        yield
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def open_files() -> int:

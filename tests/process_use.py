@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from hotplate import Cache, CacheMiddleware
-from hotplate.asgi import Receive, Scope, Send
-from tests.driver import call
+from tests.driver import Origin, call
 from tests.process_app import FEW_FAULTS
 
 DEADLINE_SECONDS = 30
@@ -56,18 +55,11 @@ async def use(cache: Cache, count: int = 64) -> None:
     assert await cache.get(own) is None
     assert await cache.invalidate(tags=[own]) > 0
 
-    handled = 0
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal handled
-        handled += 1
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": scope["path"].encode()})
-
+    app = Origin(lambda scope: str(scope["path"]).encode())
     site = CacheMiddleware(app, cache=cache, ttl=300)
     answers = await asyncio.gather(*(call("GET", f"/{own}").run(site) for _ in range(8)))
     assert {answer.body for answer in answers} == {f"/{own}".encode()}
-    assert handled == 1, f"the handler ran {handled} times"
+    assert app.runs == 1, f"the handler ran {app.runs} times"
 
 
 @contextlib.contextmanager

@@ -1,21 +1,19 @@
 """Between the shared tier's thread and event loops: every answer reaches its own caller, on its own loop, or nobody."""
 
 import asyncio
-import logging
 import selectors
-import uuid
 from typing import Any
 
 import pytest
 
 from hotplate import Cache, CacheMiddleware
-from hotplate.asgi import Receive, Scope, Send
+from hotplate.asgi import Scope
 from hotplate.bridges import bridge_of
 from tests.bridging import (
-    FEW_FAULTS,
     LOOPS,
     WATCHING,
     MakeLoop,
+    asked_always,
     content_of,
     each_its_own,
     end,
@@ -24,8 +22,9 @@ from tests.bridging import (
     late,
     name_of,
     run,
+    silent,
 )
-from tests.driver import call
+from tests.driver import Origin, call
 from tests.proxy import Proxy
 from tests.redis_servers import RedisServer
 from tests.waiting import eventually
@@ -35,8 +34,7 @@ from tests.waiting import eventually
 
 @pytest.fixture
 def cache(redis: RedisServer) -> Cache:
-    """Without a local tier: every lookup goes through the bridge."""
-    return Cache(redis.url, prefix=uuid.uuid4().hex, local=False, command_timeout=FEW_FAULTS)
+    return asked_always(redis.url)
 
 
 # --- Each caller its own ---------------------------------------------------------------------------------------------
@@ -74,7 +72,7 @@ def test_all_kinds_of_calls_at_once(cache: Cache, make: MakeLoop) -> None:
 
 def test_what_a_process_sets_first_of_all_is_found(redis: RedisServer) -> None:
     async def first() -> None:
-        fresh = Cache(redis.url, prefix=uuid.uuid4().hex, local=False, command_timeout=FEW_FAULTS)
+        fresh = asked_always(redis.url)
         assert all(await asyncio.gather(*(fresh.set(name_of(n), content_of(n), ttl=60) for n in range(8))))
         for _ in range(3):
             each_its_own(await asyncio.gather(*(fresh.get(name_of(n)) for n in range(8))))
@@ -87,14 +85,11 @@ def test_what_a_process_sets_first_of_all_is_found(redis: RedisServer) -> None:
 
 @pytest.mark.parametrize("make", LOOPS)
 def test_requests_of_one_key_wait_for_one_load(cache: Cache, make: MakeLoop) -> None:
-    runs = 0
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal runs
-        runs += 1
+    async def answer(scope: Scope) -> bytes:
         await asyncio.sleep(0.02)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": scope["path"].encode()})
+        return str(scope["path"]).encode()
+
+    app = Origin(answer)
 
     async def main() -> None:
         await fill(cache, 1)
@@ -103,7 +98,7 @@ def test_requests_of_one_key_wait_for_one_load(cache: Cache, make: MakeLoop) -> 
         assert [answer.body for answer in answers] == [f"/{n % 10}".encode() for n in range(200)]
 
     run(make, main())
-    assert runs == 10
+    assert app.runs == 10
 
 
 # --- Who leaves ------------------------------------------------------------------------------------------------------
@@ -129,16 +124,15 @@ def test_who_is_cancelled_leaves_the_others_their_answers(
                     assert value == content_of(number)
         each_its_own(await asyncio.gather(*(cache.get(name_of(n)) for n in range(200))))
 
-    with caplog.at_level(logging.DEBUG):
+    with silent(caplog):
         run(make, main())
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize("make", LOOPS)
 def test_a_result_that_comes_after_its_future_was_cancelled_is_dropped(
     redis: RedisServer, slow: Proxy, make: MakeLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache = Cache(slow.url, prefix=uuid.uuid4().hex, local=False, command_timeout=FEW_FAULTS)
+    cache = asked_always(slow.url)
 
     async def main() -> None:
         await fill(cache, 20)
@@ -154,23 +148,16 @@ def test_a_result_that_comes_after_its_future_was_cancelled_is_dropped(
             await eventually(lambda: cache.stats().hits + cache.stats().misses == hits + 20, "the answers have come")
         each_its_own(await asyncio.gather(*(cache.get(name_of(n)) for n in range(20))))
 
-    with caplog.at_level(logging.DEBUG):
+    with silent(caplog):
         run(make, main())
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize("make", LOOPS)
 def test_a_cancelled_request_that_looked_for_a_response_harms_nobody(
     redis: RedisServer, slow: Proxy, make: MakeLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache = Cache(slow.url, prefix=uuid.uuid4().hex, local=False, command_timeout=FEW_FAULTS, lease="1s")
-    runs = 0
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal runs
-        runs += 1
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": scope["path"].encode()})
+    cache = asked_always(slow.url, lease="1s")
+    app = Origin(lambda scope: str(scope["path"]).encode())
 
     async def main() -> None:
         await fill(cache, 1)
@@ -186,10 +173,9 @@ def test_a_cancelled_request_that_looked_for_a_response_harms_nobody(
             answers = await asyncio.wait_for(asyncio.gather(*second), 20)
         assert [answer.body for answer in answers] == [f"/{n}".encode() for n in range(10)]
 
-    with caplog.at_level(logging.DEBUG):
+    with silent(caplog):
         run(make, main())
-    assert runs == 10
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert app.runs == 10
 
 
 # --- Wake-ups --------------------------------------------------------------------------------------------------------

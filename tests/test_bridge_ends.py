@@ -3,11 +3,9 @@
 import asyncio
 import gc
 import json
-import logging
 import subprocess
 import sys
 import threading
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from tests.bridging import (
     LOOPS,
     BareLoop,
     MakeLoop,
+    asked_always,
     content_of,
     each_its_own,
     end,
@@ -31,11 +30,13 @@ from tests.bridging import (
     name_of,
     open_files,
     run,
+    silent,
 )
 from tests.driver import call
 from tests.proxy import Proxy
 from tests.redis_servers import RedisServer
 from tests.servers import ROOT
+from tests.threads import run_in_threads
 from tests.waiting import eventually, until
 
 # Each test runs loops of its own: which loop, and when it ends, is what is tested.
@@ -43,8 +44,7 @@ from tests.waiting import eventually, until
 
 @pytest.fixture
 def cache(redis: RedisServer) -> Cache:
-    """Without a local tier: every lookup goes through the bridge."""
-    return Cache(redis.url, prefix=uuid.uuid4().hex, local=False, command_timeout=FEW_FAULTS)
+    return asked_always(redis.url)
 
 
 # --- Loops that come and go ------------------------------------------------------------------------------------------
@@ -54,8 +54,6 @@ def cache(redis: RedisServer) -> Cache:
 def test_several_loops_in_several_threads_use_one_cache_at_once(cache: Cache, make: MakeLoop) -> None:
     threads, operations = 8, 200
     run(make, fill(cache, operations))
-    failures: list[BaseException] = []
-    barrier = threading.Barrier(threads)
 
     async def work(own: int) -> None:
         each_its_own(await asyncio.gather(*(cache.get(name_of(n)) for n in range(operations // 2))))
@@ -66,27 +64,14 @@ def test_several_loops_in_several_threads_use_one_cache_at_once(cache: Cache, ma
             found = tuple(await asyncio.gather(*(cache.get(one) for one in names)))
             assert found == (name.encode(), content_of(step), None)
 
-    def thread(own: int) -> None:
-        try:
-            barrier.wait(20)
-            run(make, work(own))
-        except BaseException as error:
-            failures.append(error)
-
-    running = [threading.Thread(target=thread, args=(own,)) for own in range(threads)]
-    for one in running:
-        one.start()
-    for one in running:
-        one.join(100)
-    assert not any(one.is_alive() for one in running)
-    assert not failures, failures
+    assert run_in_threads(threads, lambda own: run(make, work(own))) == [None] * threads
 
 
 @pytest.mark.parametrize("make", LOOPS)
 def test_a_loop_closed_in_the_middle_does_not_trouble_the_next(
     redis: RedisServer, slow: Proxy, make: MakeLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache = Cache(slow.url, prefix=uuid.uuid4().hex, local=False, command_timeout=FEW_FAULTS)
+    cache = asked_always(slow.url)
     run(make, fill(cache, 64))
 
     async def begin() -> None:
@@ -97,7 +82,7 @@ def test_a_loop_closed_in_the_middle_does_not_trouble_the_next(
         each_its_own(await get_all(cache, 64))
 
     going: list[asyncio.Future[bytes | None]] = []
-    with caplog.at_level(logging.DEBUG):
+    with silent(caplog):
         for _ in range(5):
             loop = make()
             going.clear()
@@ -106,7 +91,6 @@ def test_a_loop_closed_in_the_middle_does_not_trouble_the_next(
                 end(loop)
                 assert all(one.cancelled() for one in going)
             run(make, again())
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 PROGRAM = """

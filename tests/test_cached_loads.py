@@ -1,25 +1,25 @@
 """One load for all who ask: what each gets when it is slow, fails, is cancelled, or is overtaken by an invalidation."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from hotplate import Cache
-from tests.value_fleet import Pair, Place, Product, Runs
-from tests.waiting import eventually
+from tests.value_fleet import Pair, Place, Product, Runs, numbered
+from tests.waiting import turns
 
 pytestmark = pytest.mark.asyncio
 
 
-async def begun(runs: Runs, times: int = 1) -> None:
-    await eventually(lambda: runs.count >= times, f"{times} runs, not {runs.count}")
-
-
-async def asleep() -> None:
-    """Lets everything that can go on do so."""
-    for _ in range(20):
-        await asyncio.sleep(0)
+async def ends(call: Callable[[], Awaitable[Any]], runs: Runs, number: int) -> list[Any]:
+    """What so many callers get who all ask while the first run is held up: a result, or what was raised."""
+    callers = [asyncio.ensure_future(call()) for _ in range(number)]
+    await runs.begun()
+    await turns()
+    runs.open()
+    return await asyncio.gather(*callers, return_exceptions=True)
 
 
 async def test_five_hundred_callers_of_one_cold_key_run_the_function_once(place: Place) -> None:
@@ -30,10 +30,7 @@ async def test_five_hundred_callers_of_one_cold_key_run_the_function_once(place:
         await runs()
         return number * number
 
-    callers = [asyncio.create_task(square(3)) for _ in range(500)]
-    await begun(runs)
-    runs.open()
-    assert await asyncio.gather(*callers) == [9] * 500
+    assert await ends(lambda: square(3), runs, 500) == [9] * 500
     assert (runs.count, square.cache_info().loads) == (1, 1)
     assert square.cache_info().hits == 499
 
@@ -48,8 +45,8 @@ async def test_callers_of_two_processes_run_the_function_once(pair: Pair) -> Non
             return Product(id=await runs())
 
         callers += [asyncio.create_task(product(1)) for _ in range(100)]
-    await begun(runs)
-    await asleep()
+    await runs.begun()
+    await turns()
     runs.open()
     assert await asyncio.gather(*callers) == [Product(id=1)] * 200
     assert runs.count == 1
@@ -71,56 +68,32 @@ async def test_many_keys_at_once_are_loaded_once_each(place: Place) -> None:
 
 async def test_an_exception_is_everybodys_and_is_not_stored(place: Place) -> None:
     runs = Runs(is_open=False)
-
-    @place.cache.cached("1m")
-    async def fail() -> int:
-        raise LookupError(await runs())
-
-    callers = [asyncio.create_task(fail()) for _ in range(100)]
-    await begun(runs)
-    await asleep()
-    runs.open()
-    ends = await asyncio.gather(*callers, return_exceptions=True)
-    assert {str(end) for end in ends} == {"1"}
-    assert {type(end) for end in ends} == {LookupError}
+    number = numbered(place, runs, {1, 2})
+    raised = await ends(number, runs, 100)
+    assert {str(error) for error in raised} == {"1"}
+    assert {type(error) for error in raised} == {LookupError}
     with pytest.raises(LookupError, match="2"):
-        await fail()
+        await number()
 
 
 async def test_a_shared_exception_does_not_collect_the_frames_of_all(place: Place) -> None:
     runs = Runs(is_open=False)
-
-    @place.cache.cached("1m")
-    async def fail() -> int:
-        raise LookupError(await runs())
-
-    callers = [asyncio.create_task(fail()) for _ in range(200)]
-    await begun(runs)
-    await asleep()
-    runs.open()
-    (error, *_) = await asyncio.gather(*callers, return_exceptions=True)
+    (error, *_) = await ends(numbered(place, runs, {1}), runs, 200)
     assert isinstance(error, LookupError)
     length, traceback, names = 0, error.__traceback__, []
     while traceback is not None:
         names.append(traceback.tb_frame.f_code.co_name)
         length, traceback = length + 1, traceback.tb_next
     assert length < 20
-    assert names[-1] == "fail"
+    assert names[-1] == "number"
 
 
 async def test_a_failure_in_one_process_lets_the_other_try(pair: Pair) -> None:
     runs = Runs(is_open=False)
     calls = []
     for place in pair:
-
-        @place.cache.cached("1m", key="number")
-        async def number() -> int:
-            if (run := await runs()) == 1:
-                raise LookupError
-            return run
-
-        calls.append(asyncio.create_task(number()))
-        await begun(runs)
+        calls.append(asyncio.create_task(numbered(place, runs, {1})()))
+        await runs.begun()
     runs.open()
     first, second = await asyncio.gather(*calls, return_exceptions=True)
     assert isinstance(first, LookupError)
@@ -129,30 +102,22 @@ async def test_a_failure_in_one_process_lets_the_other_try(pair: Pair) -> None:
 
 async def test_the_first_caller_is_cancelled_and_the_rest_get_the_value(place: Place) -> None:
     runs = Runs(is_open=False)
-
-    @place.cache.cached("1m")
-    async def number() -> int:
-        return await runs()
-
+    number = numbered(place, runs)
     callers = [asyncio.create_task(number()) for _ in range(10)]
-    await begun(runs)
+    await runs.begun()
     callers[0].cancel()
-    await asleep()
+    await turns()
     runs.open()
-    ends = await asyncio.gather(*callers, return_exceptions=True)
-    assert isinstance(ends[0], asyncio.CancelledError)
-    assert ends[1:] == [1] * 9
+    first, *others = await asyncio.gather(*callers, return_exceptions=True)
+    assert isinstance(first, asyncio.CancelledError)
+    assert others == [1] * 9
 
 
 async def test_every_caller_is_cancelled_and_the_load_is_stored_all_the_same(place: Place) -> None:
     runs = Runs(is_open=False)
-
-    @place.cache.cached("1m")
-    async def number() -> int:
-        return await runs()
-
+    number = numbered(place, runs)
     callers = [asyncio.create_task(number()) for _ in range(3)]
-    await begun(runs)
+    await runs.begun()
     for caller in callers:
         caller.cancel()
     await asyncio.gather(*callers, return_exceptions=True)
@@ -162,11 +127,7 @@ async def test_every_caller_is_cancelled_and_the_load_is_stored_all_the_same(pla
 
 async def test_a_caller_with_a_deadline_leaves_the_load_to_go_on(place: Place) -> None:
     runs = Runs(is_open=False)
-
-    @place.cache.cached("1m")
-    async def number() -> int:
-        return await runs()
-
+    number = numbered(place, runs)
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(number(), 0.05)
     runs.open()
@@ -175,11 +136,7 @@ async def test_a_caller_with_a_deadline_leaves_the_load_to_go_on(place: Place) -
 
 async def test_a_caller_cancelled_while_it_looks_in_the_server_takes_nothing_from_others(pair: Pair) -> None:
     runs = Runs()
-
-    @pair.one.cache.cached("1m")
-    async def number() -> int:
-        return await runs()
-
+    number = numbered(pair.one, runs)
     for _ in range(20):
         first = asyncio.create_task(number())
         second = asyncio.create_task(number())
@@ -199,13 +156,9 @@ async def test_a_function_that_cancels_itself_leaves_the_load_to_the_next(place:
             raise asyncio.CancelledError
         return run
 
-    callers = [asyncio.create_task(number()) for _ in range(5)]
-    await begun(runs)
-    await asleep()
-    runs.open()
-    ends = await asyncio.gather(*callers, return_exceptions=True)
-    assert isinstance(ends[0], asyncio.CancelledError)
-    assert ends[1:] == [2] * 4
+    first, *others = await ends(number, runs, 5)
+    assert isinstance(first, asyncio.CancelledError)
+    assert others == [2] * 4
 
 
 async def test_cached_functions_call_each_other(place: Place) -> None:
@@ -249,25 +202,35 @@ async def test_a_function_that_needs_its_own_result_does_not_wait_for_itself(pla
 # What is invalidated meanwhile.
 
 
-@pytest.mark.parametrize("way", ["tag", "key", "clear"])
-async def test_what_began_before_an_invalidation_is_not_read_after_it(place: Place, way: str) -> None:
-    runs, row = Runs(is_open=False), "old"
+class Table:
+    row = "old"
 
-    @place.cache.cached("1m", key="row", tags=["row"])
+
+def reading(place: Place, runs: Runs, table: Table, **settings: Any) -> Any:
+    """A cached function that has read the row when it is held up."""
+
+    @place.cache.cached("1m", key="row", tags=["row"], **settings)
     async def read() -> str:
-        found = row
+        found = table.row
         await runs()
         return found
 
+    return read
+
+
+@pytest.mark.parametrize("way", ["tag", "key", "clear"])
+async def test_what_began_before_an_invalidation_is_not_read_after_it(place: Place, way: str) -> None:
+    runs, table = Runs(is_open=False), Table()
+    read = reading(place, runs, table)
     before = asyncio.create_task(read())
-    await begun(runs)
-    row = "new"
+    await runs.begun()
+    table.row = "new"
     if way == "clear":
         place.cache.clear()
     else:
         await place.cache.invalidate(**({"tags": ["row"]} if way == "tag" else {"keys": ["row"]}))  # type: ignore[arg-type]
     after = asyncio.create_task(read())
-    await asleep()
+    await turns()
     runs.open()
     assert await after == "new"
     assert await before in ("old", "new")
@@ -276,20 +239,14 @@ async def test_what_began_before_an_invalidation_is_not_read_after_it(place: Pla
 
 
 async def test_what_is_not_stored_is_not_given_to_who_asks_after_an_invalidation(place: Place) -> None:
-    runs, row = Runs(is_open=False), "old"
-
-    @place.cache.cached("1m", key="row", tags=["row"], condition=lambda result: False)
-    async def read() -> str:
-        found = row
-        await runs()
-        return found
-
+    runs, table = Runs(is_open=False), Table()
+    read = reading(place, runs, table, condition=lambda result: False)
     before = asyncio.create_task(read())
-    await begun(runs)
-    row = "new"
+    await runs.begun()
+    table.row = "new"
     await place.cache.invalidate(tags=["row"])
     after = asyncio.create_task(read())
-    await asleep()
+    await turns()
     runs.open()
     assert await after == "new"
     await before
@@ -308,11 +265,11 @@ async def test_an_error_from_before_an_invalidation_is_not_raised_after_it(place
         return number
 
     before = asyncio.create_task(read(1))
-    await begun(runs)
+    await runs.begun()
     rows.add(1)
     await place.cache.invalidate(tags=["row:1"])
     after = asyncio.create_task(read(1))
-    await asleep()
+    await turns()
     runs.open()
     assert await after == 1
     with pytest.raises(LookupError):
@@ -320,20 +277,11 @@ async def test_an_error_from_before_an_invalidation_is_not_raised_after_it(place
 
 
 async def test_an_invalidation_in_another_process_meets_a_load_under_way(pair: Pair) -> None:
-    runs, row = Runs(is_open=False), "old"
-    calls: list[Any] = []
-    for place in pair:
-
-        @place.cache.cached("1m", key="row", tags=["row"])
-        async def read() -> str:
-            found = row
-            await runs()
-            return found
-
-        calls.append(read)
+    runs, table = Runs(is_open=False), Table()
+    calls = [reading(place, runs, table) for place in pair]
     before = asyncio.create_task(calls[0]())
-    await begun(runs)
-    row = "new"
+    await runs.begun()
+    table.row = "new"
     await pair.other.cache.invalidate(tags=["row"])
     pair.one.read_log()
     runs.open()
@@ -344,13 +292,8 @@ async def test_an_invalidation_in_another_process_meets_a_load_under_way(pair: P
 
 async def test_a_value_set_during_a_load_stays(place: Place) -> None:
     runs = Runs(is_open=False)
-
-    async def load() -> str:
-        await runs()
-        return "loaded"
-
-    loading = asyncio.create_task(place.cache.get_or_set("name", load, ttl=60))
-    await begun(runs)
+    loading = asyncio.create_task(place.cache.get_or_set("name", runs, ttl=60))
+    await runs.begun()
     await place.cache.set("name", "set", ttl=60)
     runs.open()
     await loading
@@ -360,29 +303,19 @@ async def test_a_value_set_during_a_load_stays(place: Place) -> None:
 
 async def test_a_value_deleted_during_a_load_is_not_brought_back(place: Place) -> None:
     runs = Runs(is_open=False)
-
-    async def load() -> str:
-        await runs()
-        return "loaded"
-
-    loading = asyncio.create_task(place.cache.get_or_set("name", load, ttl=60))
-    await begun(runs)
+    loading = asyncio.create_task(place.cache.get_or_set("name", runs, ttl=60))
+    await runs.begun()
     await place.cache.delete("name")
     runs.open()
-    assert await loading == "loaded"
+    assert await loading == 1
     place.settle()
     assert await place.cache.get("name") is None
 
 
 async def test_a_value_set_by_another_process_during_a_load_stays(pair: Pair) -> None:
     runs = Runs(is_open=False)
-
-    async def load() -> str:
-        await runs()
-        return "loaded"
-
-    loading = asyncio.create_task(pair.one.cache.get_or_set("name", load, ttl=60))
-    await begun(runs)
+    loading = asyncio.create_task(pair.one.cache.get_or_set("name", runs, ttl=60))
+    await runs.begun()
     assert await pair.other.cache.set("name", "set", ttl=60)
     runs.open()
     await loading
@@ -395,14 +328,10 @@ async def test_a_value_set_by_another_process_during_a_load_stays(pair: Pair) ->
 
 async def test_loads_are_waited_for_at_shutdown(place: Place) -> None:
     runs = Runs(is_open=False)
-
-    @place.cache.cached("1m", key="number")
-    async def number() -> int:
-        return await runs()
-
+    number = numbered(place, runs)
     async with place.cache.lifespan():
         caller = asyncio.create_task(number())
-        await begun(runs)
+        await runs.begun()
         caller.cancel()
         await asyncio.gather(caller, return_exceptions=True)
         asyncio.get_running_loop().call_later(0.05, runs.open)
@@ -412,18 +341,14 @@ async def test_loads_are_waited_for_at_shutdown(place: Place) -> None:
 
 async def test_a_refresh_is_waited_for_at_shutdown(place: Place) -> None:
     runs = Runs()
-
-    @place.cache.cached("1m", key="number", stale_while_revalidate="1m")
-    async def number() -> int:
-        return await runs()
-
+    number = numbered(place, runs, stale_while_revalidate="1m")
     async with place.cache.lifespan():
         await number()
         place.settle()
         place.clock.advance(61)
         runs.close()
         assert await number() == 1
-        await begun(runs, 2)
+        await runs.begun(2)
         asyncio.get_running_loop().call_later(0.05, runs.open)
     place.settle()
     assert await place.cache.get("number") == 2
@@ -438,5 +363,5 @@ async def test_a_cache_at_rest_keeps_no_load() -> None:
         return 1
 
     await asyncio.gather(*(number() for _ in range(10)))
-    await asleep()
+    await turns()
     assert len(cache.loads) == 0

@@ -369,7 +369,7 @@ async def test_requests_at_once_run_an_endpoint_once(place: Place) -> None:
     runs = Runs(is_open=False)
     async with client(endpoints(place.cache, runs)) as http:
         asked = [asyncio.create_task(http.get("/plain/1")) for _ in range(30)]
-        await asyncio.to_thread(runs.reached)
+        await runs.begun()
         runs.open()
         assert {(await one).json() for one in asked} == {1}
 
@@ -378,7 +378,7 @@ async def test_a_client_that_leaves_takes_nothing_from_the_others(place: Place) 
     runs = Runs(is_open=False)
     async with client(endpoints(place.cache, runs)) as http:
         first = asyncio.create_task(http.get("/plain/1"))
-        await asyncio.to_thread(runs.reached)
+        await runs.begun()
         second = asyncio.create_task(http.get("/plain/1"))
         await asyncio.sleep(0)
         first.cancel()

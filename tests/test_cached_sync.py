@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hotplate.errors import EncodeError
-from tests.value_fleet import Pair, Place, Product, Runs, in_threads
+from tests.threads import in_threads
+from tests.value_fleet import Pair, Place, Product, Runs
 from tests.waiting import until
 
 
@@ -244,7 +245,7 @@ async def test_sync_functions_in_worker_threads_of_a_loop_run_once(place: Place)
         return runs.now()
 
     callers = [asyncio.create_task(asyncio.to_thread(number)) for _ in range(4)]
-    await asyncio.to_thread(runs.reached)
+    await runs.begun()
     runs.open()
     assert await asyncio.gather(*callers) == [1] * 4
 
@@ -320,7 +321,7 @@ def test_a_loop_that_ends_leaves_its_load_to_other_loops(place: Place) -> None:
 
     async def first() -> None:
         task = asyncio.create_task(number())
-        await asyncio.to_thread(runs.reached)
+        await runs.begun()
         assert not task.done()
 
     waiting: list[Any] = []

@@ -207,7 +207,7 @@ async def test_a_write_during_a_slow_read_is_seen_by_who_reads_after_it(place: P
     async with client(shop_app(place.cache, shop)) as http:
         shop.runs.close()
         before = asyncio.create_task(name_of(http))
-        await asyncio.to_thread(shop.runs.reached)
+        await shop.runs.begun()
         assert (await http.put("/products/1", params={"name": "table"})).status_code == 200
         after = asyncio.create_task(name_of(http))
         await asyncio.sleep(0.01)

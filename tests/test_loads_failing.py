@@ -239,14 +239,16 @@ async def test_a_server_error_is_streamed_to_its_leader() -> None:
 # Stale while something happens.
 
 
-def seldom(**settings: Any) -> list[Rule]:
-    return [Rule("*", ttl=10, **settings)]
+async def aged(seconds: float, **settings: Any) -> Site:
+    """A site that answered ``old`` so many seconds ago, to be kept for ten."""
+    site = Site(Reply(b"old"), rules=[Rule("*", ttl=10, **settings)])
+    await site.get("/")
+    site.clock.advance(seconds)
+    return site
 
 
 async def test_a_stale_response_is_served_to_all_while_one_load_refreshes_it() -> None:
-    site = Site(Reply(b"old"), rules=seldom(stale_while_revalidate=60))
-    await site.get("/")
-    site.clock.advance(11)
+    site = await aged(11, stale_while_revalidate=60)
     gate = Gate(Reply(b"new"))
     site.origin.answer = gate
     answers = [await site.get("/") for _ in range(10)]
@@ -260,9 +262,7 @@ async def test_a_stale_response_is_served_to_all_while_one_load_refreshes_it() -
 
 
 async def test_a_refresh_that_fails_leaves_what_is_stored(caplog: pytest.LogCaptureFixture) -> None:
-    site = Site(Reply(b"old"), rules=seldom(stale_while_revalidate=60))
-    await site.get("/")
-    site.clock.advance(11)
+    site = await aged(11, stale_while_revalidate=60)
     site.origin.answer = Reply(error_before=LookupError("down"))
     assert (await site.get("/")).body == b"old"
     await site.settle()
@@ -272,9 +272,7 @@ async def test_a_refresh_that_fails_leaves_what_is_stored(caplog: pytest.LogCapt
 
 
 async def test_the_client_of_a_stale_response_does_not_wait_for_the_refresh() -> None:
-    site = Site(Reply(b"old"), rules=seldom(stale_while_revalidate=60))
-    await site.get("/")
-    site.clock.advance(11)
+    site = await aged(11, stale_while_revalidate=60)
     gate = Gate(Reply(b"new"))
     site.origin.answer = gate
     request = call("GET", "/")
@@ -290,18 +288,14 @@ async def test_the_client_of_a_stale_response_does_not_wait_for_the_refresh() ->
     ids=["exception", "500", "503"],
 )
 async def test_a_stale_response_answers_for_a_handler_that_fails(failing: Reply) -> None:
-    site = Site(Reply(b"old"), rules=seldom(stale_if_error=60))
-    await site.get("/")
-    site.clock.advance(11)
+    site = await aged(11, stale_if_error=60)
     site.origin.answer = failing
     answer = await site.get("/")
     assert (answer.status, answer.body) == (200, b"old")
 
 
 async def test_those_who_wait_for_a_load_that_fails_also_get_the_stale_response() -> None:
-    site = Site(Reply(b"old"), rules=seldom(stale_if_error=60))
-    await site.get("/")
-    site.clock.advance(11)
+    site = await aged(11, stale_if_error=60)
     gate = Gate(Reply(error_before=LookupError("down")))
     site.origin.answer = gate
     asked = await led_and_followed(site, gate, 5)
@@ -311,9 +305,7 @@ async def test_those_who_wait_for_a_load_that_fails_also_get_the_stale_response(
 
 
 async def test_a_handler_that_fails_is_not_tried_again_by_every_request() -> None:
-    site = Site(Reply(b"old"), rules=seldom(stale_if_error=60))
-    await site.get("/")
-    site.clock.advance(11)
+    site = await aged(11, stale_if_error=60)
     site.origin.answer = Reply(error_before=LookupError("down"))
     for _ in range(10):
         assert (await site.get("/")).body == b"old"
@@ -321,18 +313,14 @@ async def test_a_handler_that_fails_is_not_tried_again_by_every_request() -> Non
 
 
 async def test_a_stale_response_no_longer_answers_once_its_grace_is_over() -> None:
-    site = Site(Reply(b"old"), rules=seldom(stale_if_error=60))
-    await site.get("/")
-    site.clock.advance(71)
+    site = await aged(71, stale_if_error=60)
     site.origin.answer = Reply(error_before=LookupError("down"))
     with pytest.raises(LookupError):
         await site.get("/")
 
 
 async def test_an_exception_after_the_first_byte_is_not_hidden_by_a_stale_response() -> None:
-    site = Site(Reply(b"old"), rules=seldom(stale_if_error=60))
-    await site.get("/")
-    site.clock.advance(11)
+    site = await aged(11, stale_if_error=60)
     site.origin.answer = Reply([b"half", b"more"], error_after=LookupError("mid-stream"))
     with pytest.raises(LookupError):
         await site.get("/")

@@ -14,6 +14,21 @@ from tests.waiting import turns
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("start")]
 
 
+class Halves:
+    """An application whose answer stops in the middle until ``finish`` is set."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.finish = asyncio.Event()
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first ", "more_body": True})
+        self.begun.set()
+        await self.finish.wait()
+        await send({"type": "http.response.body", "body": b"second"})
+
+
 async def test_a_cancelled_leader_takes_nothing_from_those_who_wait() -> None:
     gate = Gate(Reply([b"whole ", b"answer"]))
     site = Site(gate)
@@ -37,48 +52,33 @@ async def test_the_answer_is_stored_although_its_leader_was_cancelled_and_nobody
 
 
 async def test_a_leader_cancelled_mid_body_truncates_nobody() -> None:
-    begun, finish = asyncio.Event(), asyncio.Event()
-
-    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"first ", "more_body": True})
-        begun.set()
-        await finish.wait()
-        await send({"type": "http.response.body", "body": b"second"})
-
-    site = Site(app=app)
+    halves = Halves()
+    site = Site(app=halves)
     leader = asking(site, call("GET", "/"))
-    await begun.wait()
+    await halves.begun.wait()
     waiting = asking(site, call("GET", "/"))
     await turns()
     leader.cancel()
     await asyncio.wait([leader])
-    finish.set()
+    halves.finish.set()
     assert (await waiting).body == b"first second"
     assert (await site.get("/")).body == b"first second"
 
 
 async def test_a_leader_whose_send_fails_truncates_nobody() -> None:
-    begun, finish = asyncio.Event(), asyncio.Event()
-
-    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"first ", "more_body": True})
-        begun.set()
-        await finish.wait()
-        await send({"type": "http.response.body", "body": b"second"})
+    halves = Halves()
 
     async def broken(_message: Message) -> None:
         raise OSError("the connection is gone")
 
-    site = Site(app=app)
+    site = Site(app=halves)
     request = call("GET", "/")
     leader = asyncio.ensure_future(site.app(request.scope, request.receive, broken))
-    await begun.wait()
+    await halves.begun.wait()
     waiting = asking(site, call("GET", "/"))
     await asyncio.wait([leader])
     assert isinstance(leader.exception(), OSError)
-    finish.set()
+    halves.finish.set()
     assert (await waiting).body == b"first second"
 
 

@@ -329,8 +329,8 @@ async def test_status_and_headers_of_a_handler_are_kept() -> None:
     assert (answer.status, answer["x-one"], answer["content-type"]) == (203, "1", "application/json")
 
 
-async def test_background_tasks_run_after_a_miss() -> None:
-    shop = Shop()
+def with_a_background_task(shop: Shop) -> list[str]:
+    """What the tasks have done that a handler leaves behind."""
     done: list[str] = []
 
     @shop.app.get("/")
@@ -338,6 +338,12 @@ async def test_background_tasks_run_after_a_miss() -> None:
         background.add_task(done.append, "task")
         return shop.run()
 
+    return done
+
+
+async def test_background_tasks_run_after_a_miss() -> None:
+    shop = Shop()
+    done = with_a_background_task(shop)
     await shop.get("/")
     await shop.cache.loads.drain(5)
     assert done == ["task"]
@@ -345,13 +351,7 @@ async def test_background_tasks_run_after_a_miss() -> None:
 
 async def test_background_tasks_do_not_run_for_a_hit() -> None:
     shop = Shop()
-    done: list[str] = []
-
-    @shop.app.get("/")
-    async def index(background: BackgroundTasks) -> dict[str, int]:
-        background.add_task(done.append, "task")
-        return shop.run()
-
+    done = with_a_background_task(shop)
     for _ in range(3):
         await shop.get("/")
     assert done == ["task"]

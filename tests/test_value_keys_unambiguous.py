@@ -3,7 +3,6 @@
 import dataclasses
 import datetime as dt
 import decimal
-import enum
 import math
 import uuid
 from typing import Any
@@ -14,19 +13,7 @@ from hypothesis import strategies as st
 
 from hotplate.errors import UnkeyableError
 from hotplate.keys import key_function
-
-
-class Color(enum.Enum):
-    RED = 1
-    BLUE = 2
-
-
-class Id(int):
-    pass
-
-
-class Name(str):
-    __slots__ = ()
+from tests.keyed import Color, Id, Name
 
 
 @dataclasses.dataclass(frozen=True)

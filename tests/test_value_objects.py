@@ -66,7 +66,7 @@ async def test_those_who_wait_for_one_load_get_copies_too(place: Place) -> None:
         return [await runs()]
 
     callers = [asyncio.create_task(numbers()) for _ in range(5)]
-    await asyncio.to_thread(runs.reached)
+    await runs.begun()
     runs.open()
     several = await asyncio.gather(*callers)
     assert len({id(one) for one in several}) == 5

@@ -213,7 +213,7 @@ async def test_get_or_set_loads_once(place: Place) -> None:
     callers = [
         asyncio.create_task(place.cache.get_or_set("name", load, ttl=60, tags=["tag"], type=Product)) for _ in range(50)
     ]
-    await asyncio.to_thread(runs.reached)
+    await runs.begun()
     runs.open()
     assert await asyncio.gather(*callers) == [Product(id=1)] * 50
     place.settle()

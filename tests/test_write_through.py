@@ -125,7 +125,7 @@ async def test_a_slow_read_does_not_bring_back_what_was_before_a_write(place: Pl
         return row
 
     reading = asyncio.create_task(read(1))
-    await asyncio.to_thread(runs.reached)
+    await runs.begun()
     await save(1, "new")
     runs.open()
     await reading

@@ -145,6 +145,26 @@ class Shop:
     def of_none(number: int) -> Product:
         return Product(number, "")
 
+    @classmethod
+    @cache.cached("1m", exclude=["cls"])
+    def count(cls) -> int:
+        return 1
+
+    @staticmethod
+    @cache.cached("1m")
+    async def of_nothing() -> Product:
+        return Product(1, "")
+
+    @staticmethod
+    @cache.cached("1m")
+    async def of_keywords(*, number: int) -> Product:
+        return Product(number, "")
+
+    @staticmethod
+    @cache.cached("1m")
+    def of_anything(thing: object) -> str:
+        return str(thing)
+
     @cache.invalidates(tags=["product:{number}"])
     async def change(self, number: int, name: str) -> Product:
         return Product(number, name)
@@ -177,20 +197,65 @@ async def of_methods(shop: Shop) -> None:
     await method(1)
 
 
-async def of_static_methods() -> None:
+async def of_static_methods(shop: Shop) -> None:
     assert_type(Shop.of_none(1), Product)
     assert_type(Shop.of_none(number=1), Product)
     assert_type(Shop.of_none.invalidate(1), int)
     assert_type(Shop.of_none.key(1), str)
+    assert_type(shop.of_none(number=1), Product)
+    assert_type(shop.of_none.key(number=1), str)
+    assert_type(shop.of_none.invalidate(1), int)
+    assert_type(await Shop.of_nothing(), Product)
+    assert_type(await shop.of_nothing(), Product)
+    assert_type(await shop.of_nothing.invalidate(), int)
+    assert_type(await Shop.of_keywords(number=1), Product)
+    assert_type(await shop.of_keywords(number=1), Product)
+    assert_type(Shop.of_anything(1), str)
+    assert_type(shop.of_anything(shop), str)
 
 
-MYPY = False  # mypy takes it for true: what follows it does not understand, and pyright does
-if not MYPY:
+async def of_class_methods(shop: Shop, shops: type[Shop]) -> None:
+    assert_type(await Shop.of_class(1), Product)
+    assert_type(await shop.of_class(number=1), Product)
+    assert_type(await shops.of_class(1), Product)
+    assert_type(await Shop.of_class.invalidate(Shop, 1), int)
+    assert_type(await shop.of_class.refresh(Shop, number=1), Product)
+    assert_type(await Shop.of_class.bypass(Shop, 1), Product)
+    assert_type(shop.of_class.key(Shop, 1), str)
+    assert_type(Shop.of_class.cache_info(), CacheInfo)
+    assert_type(Shop.count(), int)
+    assert_type(shop.count(), int)
+    assert_type(Shop.count.invalidate(Shop), int)
+    method: Callable[[int], Coroutine[Any, Any, Product]] = Shop.of_class
+    await method(1)
 
-    async def of_class_methods(shop: Shop) -> None:
-        assert_type(await Shop.of_class(1), Product)
-        assert_type(await shop.of_class(number=1), Product)
-        assert_type(shop.of_none(number=1), Product)
+
+class Corner(Shop):
+    @cache.cached("1m", exclude=["self"])
+    def names(self, page: int = 1) -> list[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return super().names(page)
+
+    async def all(self) -> list[str]:
+        assert_type(await self.product(1), Product | None)
+        assert_type(await self.of_class(1), Product)
+        assert_type(self.of_none(1), Product)
+        assert_type(super().count(), int)
+        return [*self.names(), *super().names()]
+
+    @classmethod
+    async def first(cls) -> Product:
+        assert_type(cls.of_none(1), Product)
+        return await cls.of_class(1)
+
+
+async def of_subclasses(corner: Corner) -> None:
+    assert_type(await corner.product(1), Product | None)
+    assert_type(await corner.product.invalidate(corner, 1), int)
+    assert_type(await Corner.product(corner, 1), Product | None)
+    assert_type(await Corner.of_class(1), Product)
+    assert_type(await corner.of_class(1), Product)
+    assert_type(await Corner.of_class.invalidate(Corner, 1), int)
+    assert_type(corner.of_none(1), Product)
 
 
 async def wrong_calls_of_methods(shop: Shop) -> None:
@@ -202,6 +267,12 @@ async def wrong_calls_of_methods(shop: Shop) -> None:
     shop.names.invalidate()  # type: ignore[call-arg]
     shop.names("1")  # type: ignore[arg-type]
     Shop.of_none("1")  # type: ignore[arg-type]
+    shop.of_none("1")  # type: ignore[arg-type]
+    shop.of_none()  # type: ignore[call-arg]
+    await Shop.of_class("1")  # type: ignore[arg-type]
+    await shop.of_class(Shop, 1)  # type: ignore[call-arg,arg-type]
+    await Shop.of_class.invalidate(1)  # type: ignore[call-arg,arg-type]
+    await shop.of_nothing(1)  # type: ignore[call-arg]
     await shop.change(1)  # type: ignore[call-arg]
     shop.save()  # type: ignore[call-arg]
 

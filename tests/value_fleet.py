@@ -7,8 +7,7 @@ leaves in the server is written behind the caller's back: ``settle`` waits for i
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ from hotplate.testing import ManualClock
 from tests.driver import START
 from tests.fleet import Fleet
 from tests.redis_servers import RedisServer, free_port
-from tests.waiting import until
+from tests.waiting import eventually, until
 
 PLACES = ["memory", "redis", "redis without local", "redis down"]
 SHARED = ["redis", "redis without local"]
@@ -154,24 +153,26 @@ class Runs:
         self.count += 1
         return self.count
 
+    async def begun(self, times: int = 1) -> None:
+        """Waits until so many runs have begun."""
+        await eventually(lambda: self.count >= times, lambda: f"{times} runs begun, not {self.count}")
+
     def reached(self, times: int = 1) -> None:
         """Waits with this thread until so many runs have begun."""
-        until(lambda: self.count >= times, f"{times} runs begun, not {self.count}")
+        until(lambda: self.count >= times, lambda: f"{times} runs begun, not {self.count}")
 
 
-def in_threads(number: int, call: Callable[[], Any]) -> list[Any]:
-    """What so many threads get that call at once: a result, or what was raised."""
-    line = threading.Barrier(number)
+def numbered(place: Place, runs: Runs, failures: Collection[int] = (), **settings: Any) -> Any:
+    """A cached function that gives the number of its run, and raises it where it is one of ``failures``."""
 
-    def caught() -> Any:
-        line.wait(30)
-        try:
-            return call()
-        except Exception as error:
-            return error
+    @place.cache.cached("1m", key="number", tags=["tag"], **settings)
+    async def number() -> int:
+        run = await runs()
+        if run in failures:
+            raise LookupError(run)
+        return run
 
-    with ThreadPoolExecutor(number) as pool:
-        return [one.result(60) for one in [pool.submit(caught) for _ in range(number)]]
+    return number
 
 
 def collected(is_gone: Callable[[], object]) -> bool:

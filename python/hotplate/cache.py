@@ -22,6 +22,7 @@ from hotplate.stored import StoredValues, as_tags
 from hotplate.sync import SyncCache
 from hotplate.targets import as_targets
 from hotplate.texts import several
+from hotplate.watching import Watch
 
 if TYPE_CHECKING:
     from hotplate.codecs import Codec
@@ -53,6 +54,8 @@ class Stats:
     """Responses stored."""
     failed_loads: int
     """Loads that ended in an exception or a server error."""
+    refreshes: int
+    """Loads that nobody waited for, because something stale was served meanwhile."""
     invalidations: int
     """Records in the invalidation log."""
     evictions: int
@@ -209,6 +212,7 @@ class Cache:
         self.stored = StoredValues(self, signing_key, encrypted=bool(encryption_keys))
         self.events = Events(self)
         self._sync = SyncCache(self)
+        self._watch = Watch(self)
         watch_forks(self.core)
 
     async def invalidate(
@@ -286,16 +290,11 @@ class Cache:
 
     async def put(self, key: str, value: Any, *, ttl: Duration, tags: Iterable[str], codec: "Codec | None") -> bool:
         """As ``set``, by a codec at hand; ``None``: the bytes themselves."""
-        given = self.stored.given(key, value, ttl, tags, codec)
-        if not self._is_shared:
-            return bool(self.values.set(*given))
-        return bool(await pending(lambda bridge, future: self.values.set(*given, bridge, future)))
+        return bool(await self._answer(self.values.set, *self.stored.given(key, value, ttl, tags, codec)))
 
     async def delete(self, key: str) -> bool:
         """Removes the value under ``key``, for every process. Returns whether the shared tier could be told."""
-        if not self._is_shared:
-            return bool(self.values.delete(key))
-        return bool(await pending(lambda bridge, future: self.values.delete(key, bridge, future)))
+        return bool(await self._answer(self.values.delete, key))
 
     @overload
     async def get_or_set(
@@ -358,9 +357,7 @@ class Cache:
 
     async def touch(self, key: str, *, ttl: Duration) -> bool:
         """Has the value under ``key`` live for ``ttl`` from now on. Returns whether there is one."""
-        if not self._is_shared:
-            return bool(self.values.touch(key, ttl))
-        return bool(await pending(lambda bridge, future: self.values.touch(key, ttl, bridge, future)))
+        return bool(await self._answer(self.values.touch, key, ttl))
 
     async def incr(self, key: str, amount: int = 1, *, ttl: Duration) -> int | None:
         """Adds to the counter under ``key``, for every process, and returns what it is then.
@@ -368,11 +365,14 @@ class Cache:
         It begins at 0, and again ``ttl`` after its first addition. Counters have names of their own: ``get`` does not
         see them. ``None``: the shared tier could not be told.
         """
-        if not self._is_shared:
-            count: int | None = self.values.tally(key, amount, ttl)
-        else:
-            count = await pending(lambda bridge, future: self.values.tally(key, amount, ttl, bridge, future))
+        count: int | None = await self._answer(self.values.tally, key, amount, ttl)
         return count
+
+    async def _answer(self, ask: Callable[..., Any], *given: Any) -> Any:
+        """What ``ask`` answers: in memory at once, and else when the shared tier has."""
+        if not self._is_shared:
+            return ask(*given)
+        return await pending(lambda bridge, future: ask(*given, bridge, future))
 
     @property
     def sync(self) -> "SyncCache":
@@ -520,6 +520,11 @@ class Cache:
     def clear(self) -> None:
         """Invalidates everything, for every process, and frees this one's memory. The numbers go on counting."""
         self.core.clear()
+
+    @property
+    def watch(self) -> Watch:
+        """What can be seen of it while it runs: numbers of every process, decisions, what is stored."""
+        return self._watch
 
     def shared_stats(self) -> SharedStats | None:
         """What this process has seen of the shared tier; ``None`` for a cache in memory."""

@@ -14,7 +14,8 @@ import contextvars
 import copy
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from hotplate.rules import Duration
 
 __all__ = ["Call", "Results", "pending"]
+
+Report = Callable[["asyncio.Task[Any]"], None]
 
 WAIT_SECONDS = 60.0
 """How long a call waits for another one's load before it loads for itself."""
@@ -121,17 +124,17 @@ class Results:
         if self._soft_timeout is not None and step.kind in ("seek", "wait"):
             stale = step.stale_value()
             if stale is not MISSING:
-                return await self._unless_slow(step, stale, self._soft_timeout, text, call)
+                # What another call loads, here or in another process.
+                report = _report if step.kind == "seek" else _see
+                return await self._unless_slow(self._cache.loads.run(self._go_on(step, text, call)), stale, report)
         return await self._go_on(step, text, call)
 
-    async def _unless_slow(self, step: ValueStep, stale: Any, seconds: float, text: str, call: Call) -> Any:
-        """What another call loads, here or in another process; or the stale value, if that takes too long."""
-        report = _report if step.kind == "seek" else _see
-        following = self._cache.loads.run(self._go_on(step, text, call))
-        done, _ = await asyncio.wait([following], timeout=seconds)
+    async def _unless_slow(self, load: "asyncio.Task[Any]", stale: Any, report: Report) -> Any:
+        """What a load gives; or the stale value, if that takes too long: how it ends is then reported."""
+        done, _ = await asyncio.wait([load], timeout=self._soft_timeout)
         if done:
-            return following.result()
-        following.add_done_callback(report)
+            return load.result()
+        load.add_done_callback(report)
         return self.copied(stale)
 
     async def load(self, text: str, call: Call) -> Any:
@@ -157,10 +160,8 @@ class Results:
             step = self._land(step) if kind == "landed" else await self._waited(step)
 
     async def _refresh(self, step: ValueStep, text: str, call: Call) -> None:
-        try:
+        with _refreshing():
             await self._go_on(step, text, call)
-        except Exception as error:
-            logger.error("a refresh failed; the stored value stays as it is", exc_info=error)
 
     async def _waited(self, step: ValueStep) -> ValueStep:
         loop = asyncio.get_running_loop()
@@ -183,10 +184,7 @@ class Results:
         stale = step.stale_value() if self._soft_timeout is not None else MISSING
         load = self._cache.loads.run(self._run(step, text, call))
         if stale is not MISSING:
-            done, _ = await asyncio.wait([load], timeout=self._soft_timeout)
-            if not done:
-                load.add_done_callback(_report)
-                return self.copied(stale)
+            return await self._unless_slow(load, stale, _report)
         # A caller who is cancelled leaves the load to the others.
         return await asyncio.shield(load)
 
@@ -247,10 +245,8 @@ class Results:
             step = step.resume(timed_out=not ended)
 
     def _refresh_now(self, step: ValueStep, text: str, call: Call) -> None:
-        try:
+        with _refreshing():
             self._go_on_now(step, text, call)
-        except Exception as error:
-            logger.error("a refresh failed; the stored value stays as it is", exc_info=error)
 
     def _run_now(self, step: ValueStep, text: str, call: Call) -> Any:
         loading = _under_way.set(_under_way.get() | {(id(self._cache), text)})
@@ -320,10 +316,19 @@ def _resolve(future: "asyncio.Future[None]") -> None:
         future.set_result(None)
 
 
-def _see(following: "asyncio.Task[Any]") -> None:
+@contextmanager
+def _refreshing() -> Iterator[None]:
+    """Nobody waits for a refresh: what it raises is logged."""
+    try:
+        yield
+    except Exception as error:
+        logger.error("a refresh failed; the stored value stays as it is", exc_info=error)
+
+
+def _see(load: "asyncio.Task[Any]") -> None:
     """What it raised is reported by the call that loads."""
-    if not following.cancelled():
-        following.exception()
+    if not load.cancelled():
+        load.exception()
 
 
 def _report(load: "asyncio.Task[Any]") -> None:

@@ -99,6 +99,7 @@ class CacheMiddleware:
             wait_timeout=wait_timeout,
         )
         self._http = http
+        cache.watch.add(http)
         self._lookup = http.lookup
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

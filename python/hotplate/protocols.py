@@ -1,18 +1,18 @@
 """What a cached function is to a type checker: ``AsyncCached`` and ``SyncCached``, and as the method of an object.
 
 Nothing of this runs. What is beside the call of a cached method (``key``, ``invalidate``, ``refresh``, ``bypass``)
-takes the object first, however it is looked up; of a class method, the class. A class method is known by its first
-parameter, which takes the class, and a static method that is looked up on an object by a first parameter that does not
-take the object. mypy does not compare them: it takes both for methods of objects, so these it has to be told to ignore.
+takes the object first, however it is looked up; of a class method, the class. A checker does not tell ``__get__`` what
+stands above the decorator: a function whose first parameter takes the class is a class method, one whose first
+parameter takes the object a method, and any other a static method, as is one whose first parameter takes everything.
+
+mypy loses the type variables that a method has of its own, ``Self`` among them, where it is looked up on an object;
+those that the arguments decide it keeps where it is looked up on the class: ``Shop.find(shop, Product, 1)``.
 """
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, final, overload
 
 __all__ = ["AsyncCached", "AsyncMethod", "CacheInfo", "SyncCached", "SyncMethod"]
-
-MYPY = False
-"""mypy takes it for true."""
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -20,6 +20,7 @@ S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+U = TypeVar("U")
 
 
 class CacheInfo(NamedTuple):
@@ -49,21 +50,20 @@ class AsyncCached(Protocol[P, T_co]):
         """The stored result, or that of calling the function."""
         ...
 
-    if not MYPY:
-
-        @overload
-        def __get__(
-            self: "AsyncCached[Concatenate[S, Q], T]", instance: object, owner: S, /
-        ) -> "AsyncMethod[S, Q, T]": ...
-
     @overload
-    def __get__(self, instance: None, owner: type | None = None, /) -> "AsyncCached[P, T_co]": ...
+    def __get__(self: "_AsyncWith[_Nobody, Q, T]", instance: object, owner: object, /) -> "AsyncCached[P, T_co]": ...
     @overload
     def __get__(
-        self: "AsyncCached[Concatenate[S, Q], T]", instance: S, owner: type | None = None, /
-    ) -> "AsyncMethod[S, Q, T]": ...
+        self: "_AsyncWith[type[S], Q, T]", instance: None, owner: type[S], /
+    ) -> "AsyncMethod[type[S], Q, T]": ...
     @overload
-    def __get__(self, instance: object, owner: type | None = None, /) -> "AsyncCached[P, T_co]": ...
+    def __get__(self: "_AsyncWith[type[S], Q, T]", instance: U, owner: type[S], /) -> "AsyncMethod[type[U], Q, T]": ...
+    @overload
+    def __get__(self, instance: None, owner: object, /) -> "AsyncCached[P, T_co]": ...
+    @overload
+    def __get__(self: "_AsyncWith[S, Q, T]", instance: S, owner: type[U], /) -> "AsyncMethod[U, Q, T]": ...
+    @overload
+    def __get__(self, instance: object, owner: object, /) -> "AsyncCached[P, T_co]": ...
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """The name under which the result of this call is stored."""
@@ -126,21 +126,18 @@ class SyncCached(Protocol[P, T_co]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T_co:
         """The stored result, or that of calling the function."""
 
-    if not MYPY:
-
-        @overload
-        def __get__(
-            self: "SyncCached[Concatenate[S, Q], T]", instance: object, owner: S, /
-        ) -> "SyncMethod[S, Q, T]": ...
-
     @overload
-    def __get__(self, instance: None, owner: type | None = None, /) -> "SyncCached[P, T_co]": ...
+    def __get__(self: "_SyncWith[_Nobody, Q, T]", instance: object, owner: object, /) -> "SyncCached[P, T_co]": ...
     @overload
-    def __get__(
-        self: "SyncCached[Concatenate[S, Q], T]", instance: S, owner: type | None = None, /
-    ) -> "SyncMethod[S, Q, T]": ...
+    def __get__(self: "_SyncWith[type[S], Q, T]", instance: None, owner: type[S], /) -> "SyncMethod[type[S], Q, T]": ...
     @overload
-    def __get__(self, instance: object, owner: type | None = None, /) -> "SyncCached[P, T_co]": ...
+    def __get__(self: "_SyncWith[type[S], Q, T]", instance: U, owner: type[S], /) -> "SyncMethod[type[U], Q, T]": ...
+    @overload
+    def __get__(self, instance: None, owner: object, /) -> "SyncCached[P, T_co]": ...
+    @overload
+    def __get__(self: "_SyncWith[S, Q, T]", instance: S, owner: type[U], /) -> "SyncMethod[U, Q, T]": ...
+    @overload
+    def __get__(self, instance: object, owner: object, /) -> "SyncCached[P, T_co]": ...
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """The name under which the result of this call is stored."""
@@ -181,3 +178,20 @@ class SyncMethod(Protocol[S_contra, P, T_co]):
 
     def cache_info(self) -> CacheInfo:
         """As of the function: of all objects together."""
+
+
+# How ``__get__`` knows a function: by its first parameter, apart from the others. mypy compares it only where it is
+# written like this; a first parameter within ``Concatenate``, in the place of a ``ParamSpec``, it takes for any other.
+
+
+class _AsyncWith(Protocol[S_contra, P, T_co]):
+    async def __call__(self, first: S_contra, /, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+
+
+class _SyncWith(Protocol[S_contra, P, T_co]):
+    def __call__(self, first: S_contra, /, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+
+
+@final
+class _Nobody:
+    """What a parameter takes only if it takes everything."""

@@ -10,11 +10,12 @@
 use std::future::Future;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use crossbeam_queue::SegQueue;
-use hotplate::share::{SeekJob, Sought};
+use hotplate::share::{SeekJob, Share, Sought};
 use hotplate::tier::shared::Head;
 use mio::unix::pipe;
 use pyo3::exceptions::PyOSError;
@@ -23,7 +24,9 @@ use pyo3::prelude::*;
 
 use crate::runtime;
 use crate::step::Step;
+use crate::timing::Began;
 use crate::values::{Sighted, ValueStep};
+use crate::watch::{self, Looker};
 
 /// So many go together at most: one thread works on them while the other, and the server, are at the next.
 const TOGETHER: usize = 24;
@@ -36,6 +39,8 @@ pub(crate) enum Asker {
     Value(Sighted),
     /// A call of a function.
     Function(Py<ValueStep>),
+    /// Somebody who wants to know what is stored.
+    Looker(Looker),
 }
 
 /// What a task came to.
@@ -48,6 +53,16 @@ pub(crate) enum Done {
     Changed(bool),
     /// An addition to a counter.
     Counted(Option<i64>),
+    /// What all processes tell of themselves.
+    Reported(Option<Vec<Bytes>>),
+}
+
+/// How many results wait for an event loop, of this process.
+static WAITING: AtomicU64 = AtomicU64::new(0);
+
+/// How many results wait for an event loop.
+pub(crate) fn waiting() -> u64 {
+    WAITING.load(Ordering::Relaxed)
 }
 
 struct Completion {
@@ -68,6 +83,7 @@ struct Queue {
 
 impl Queue {
     fn push(self: &Arc<Self>, completion: Completion) {
+        WAITING.fetch_add(1, Ordering::Relaxed);
         self.completions.push(completion);
         if self.waiting.fetch_add(1, Ordering::AcqRel) + 1 == TOGETHER {
             // Enough for the loop to work on while the rest comes.
@@ -106,7 +122,21 @@ pub(crate) struct Bridge {
 }
 
 /// A lookup, and where its result goes.
-type Lookup = (SeekJob, Outgoing<Asker, Sought>);
+type Lookup = (SeekJob, Looking);
+
+/// Where the result of a lookup goes, and since when it is waited for.
+struct Looking {
+    outgoing: Outgoing<Asker, Sought>,
+    began: Began,
+    share: Arc<Share>,
+}
+
+impl Looking {
+    fn tell(self, sought: Sought) {
+        self.share.lookups().record(self.began.elapsed());
+        self.outgoing.tell(sought);
+    }
+}
 
 #[pymethods]
 impl Bridge {
@@ -157,6 +187,7 @@ impl Bridge {
         let mut failed = None;
         let mut event_loop = None;
         while let Some(Completion { future, done }) = self.queue.completions.pop() {
+            WAITING.fetch_sub(1, Ordering::Relaxed);
             if event_loop.is_none() {
                 event_loop = future.bind(py).call_method0(intern!(py, "get_loop")).ok();
             }
@@ -195,7 +226,10 @@ impl Bridge {
     /// Has a job run on the runtime's thread, together with others; what it comes to is given to `future`, on the loop of
     /// this bridge.
     pub(crate) fn seek(&self, future: Py<PyAny>, asker: Asker, job: SeekJob) -> PyResult<()> {
-        let lookup = (job, self.outgoing(future, asker, Done::Sought));
+        let share = Arc::clone(job.share());
+        let looking =
+            Looking { outgoing: self.outgoing(future, asker, Done::Sought), began: Began::now(), share };
+        let lookup = (job, looking);
         let (before, enough) = {
             let mut gathered = self.gathered();
             let goes_along = gathered.first().is_none_or(|(first, _)| first.goes_with(&lookup.0));
@@ -227,12 +261,37 @@ impl Bridge {
     }
 }
 
+/// Runs a task. What it comes to is given to `future`, on the loop of `bridge`; without those it is waited for with this
+/// thread.
+///
+/// **Returns** what it came to, or `None` where the future is given that.
+pub(crate) fn settle<T: Default + Send + 'static>(
+    py: Python<'_>,
+    bridge: Option<&Bridge>,
+    future: Option<Py<PyAny>>,
+    done: fn((), T) -> Done,
+    task: impl Future<Output = T> + Send + 'static,
+) -> PyResult<Option<T>> {
+    match (bridge, future) {
+        (Some(bridge), Some(future)) => bridge.run(future, (), done, task).map(|()| None),
+        _ => runtime::wait(py, task).map(Some),
+    }
+}
+
+/// Runs a lookup and waits for it with this thread.
+pub(crate) fn run_here(py: Python<'_>, job: SeekJob) -> PyResult<Sought> {
+    let (began, share) = (Began::now(), Arc::clone(job.share()));
+    let sought = runtime::wait(py, job.run())?;
+    share.lookups().record(began.elapsed());
+    Ok(sought)
+}
+
 /// Has lookups run that go with each other, once the runtime is told.
 fn look_for(lookups: Vec<Lookup>) -> PyResult<()> {
     if lookups.is_empty() {
         return Ok(());
     }
-    runtime::submit(SeekJob::run_together(lookups, Outgoing::tell))
+    runtime::submit(SeekJob::run_together(lookups, Looking::tell))
 }
 
 /// A result on its way, which is pushed whatever becomes of the task that holds it.
@@ -269,6 +328,8 @@ fn deliver(py: Python<'_>, future: &Bound<'_, PyAny>, done: Done) -> PyResult<()
             py.None().into_bound(py)
         }
         Done::Sought(Asker::Value(sighted), sought) => sighted.land(py, sought)?,
+        Done::Sought(Asker::Looker(looker), sought) => looker.views(py, sought)?.into_any(),
+        Done::Reported(reports) => watch::reports(py, reports)?,
         Done::Appended(head) => head.map(|head| head.position).into_pyobject(py)?.into_any(),
         Done::Counted(count) => count.into_pyobject(py)?.into_any(),
         Done::Changed(changed) => changed.into_pyobject(py)?.to_owned().into_any(),

@@ -10,15 +10,16 @@ use hotplate::key::Key;
 use hotplate::log::{Mode, Target};
 use hotplate::tier::sealed::OpenError;
 use hotplate::tier::shared::Fault;
+use hotplate::watch::Identity;
 use hotplate_policy::reason::Reason;
 use hotplate_policy::time::Timestamp;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::body::PyBody;
-use crate::bridge::{Bridge, Done};
+use crate::bridge::{self, Bridge, Done, settle};
 use crate::connection::Connection;
-use crate::{body, convert, error, runtime};
+use crate::{body, convert, error};
 
 /// A clock that stands still until it is turned; `now` in seconds since 1970.
 #[pyclass(frozen, module = "hotplate._core")]
@@ -95,7 +96,10 @@ impl CacheCore {
             Some(share) => Cache::shared(max_bytes, clock, Arc::clone(share), local),
             None => Cache::new(max_bytes, clock),
         };
-        Ok(Self { cache: Arc::new(cache), connection, max_bytes })
+        let cache = Arc::new(cache);
+        cache.watch().identify(Identity { host: hostname(py), waiting: bridge::waiting });
+        cache.report_on_share();
+        Ok(Self { cache, connection, max_bytes })
     }
 
     /// Connects to the shared tier, if there is one, without waiting for it.
@@ -125,33 +129,17 @@ impl CacheCore {
         bridge: Option<&Bridge>,
         future: Option<Py<PyAny>>,
     ) -> PyResult<Option<u64>> {
-        for (setting, texts) in [("paths", &paths), ("prefixes", &prefixes)] {
-            if let Some(wrong) = texts.iter().find(|path| !path.starts_with('/') || path.contains(['?', '#']))
-            {
-                let remedy = "a path starts with \"/\" and has no host, no query and no fragment";
-                return Err(error::config(py, &ConfigError::new(setting, wrong.as_str(), remedy)));
-            }
-        }
+        check_paths(py, &paths, &prefixes)?;
         self.connection.start(py)?;
         let mode = if soft { Mode::Soft } else { Mode::Hard };
-        let targets: Vec<Target<'_>> = tags
-            .iter()
-            .map(|tag| Target::Tag(hotplate::tags::clip(tag)))
-            .chain(paths.iter().map(|path| Target::Path(path.as_bytes())))
-            .chain(prefixes.iter().map(|prefix| Target::Prefix(prefix.as_bytes())))
-            .chain(keys_named(&keys).map(Target::Key))
-            .collect();
+        let targets = targets(&tags, &paths, &prefixes, &keys);
         let (position, appending) = self.cache.invalidate_all(&targets, mode, self.cache.now());
-        match (appending, bridge, future) {
-            (Some(appending), Some(bridge), Some(future)) => {
-                bridge.run(future, (), |(), head| Done::Appended(head), appending)?;
-                Ok(None)
+        match appending {
+            Some(appending) => {
+                let head = settle(py, bridge, future, |(), head| Done::Appended(head), appending)?;
+                Ok(head.map(|head| head.map_or(0, |head| head.position)))
             }
-            (Some(appending), ..) => {
-                let head = runtime::wait(py, appending)?;
-                Ok(Some(head.map_or(0, |head| head.position)))
-            }
-            (None, ..) => Ok(Some(position.as_u64())),
+            None => Ok(Some(position.as_u64())),
         }
     }
 
@@ -217,6 +205,7 @@ impl CacheCore {
             ("collapsed", stats.collapsed),
             ("stored", stats.stored),
             ("failed_loads", stats.load_errors),
+            ("refreshes", stats.refreshes),
             ("invalidations", stats.invalidations),
             ("evictions", stats.evictions),
             ("entries", stats.entries),
@@ -231,6 +220,12 @@ impl CacheCore {
     }
 }
 
+/// The name of this machine; nothing where it has none.
+fn hostname(py: Python<'_>) -> String {
+    let name = py.import("socket").and_then(|socket| socket.call_method0("gethostname"));
+    name.and_then(|name| name.extract()).unwrap_or_default()
+}
+
 fn by_reason<'py>(py: Python<'py>, counts: &[u64]) -> PyResult<Bound<'py, PyDict>> {
     let reasons = PyDict::new(py);
     for reason in Reason::ALL {
@@ -239,6 +234,32 @@ fn by_reason<'py>(py: Python<'py>, counts: &[u64]) -> PyResult<Bound<'py, PyDict
         }
     }
     Ok(reasons)
+}
+
+/// Refuses what is no path.
+pub(crate) fn check_paths(py: Python<'_>, paths: &[String], prefixes: &[String]) -> PyResult<()> {
+    for (setting, texts) in [("paths", paths), ("prefixes", prefixes)] {
+        if let Some(wrong) = texts.iter().find(|path| !path.starts_with('/') || path.contains(['?', '#'])) {
+            let remedy = "a path starts with \"/\" and has no host, no query and no fragment";
+            return Err(error::config(py, &ConfigError::new(setting, wrong.as_str(), remedy)));
+        }
+    }
+    Ok(())
+}
+
+/// What an invalidation names.
+pub(crate) fn targets<'a>(
+    tags: &'a [String],
+    paths: &'a [String],
+    prefixes: &'a [String],
+    keys: &'a [String],
+) -> Vec<Target<'a>> {
+    tags.iter()
+        .map(|tag| Target::Tag(hotplate::tags::clip(tag)))
+        .chain(paths.iter().map(|path| Target::Path(path.as_bytes())))
+        .chain(prefixes.iter().map(|prefix| Target::Prefix(prefix.as_bytes())))
+        .chain(keys_named(keys).map(Target::Key))
+        .collect()
 }
 
 /// A value has a name. What could be the key of a response as it is printed is both.

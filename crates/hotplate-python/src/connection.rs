@@ -182,6 +182,7 @@ impl Inner {
         tasks.push(runtime::spawn(self.tier.supervise())?);
         tasks.push(runtime::spawn(Arc::clone(&self.share).follow())?);
         tasks.push(runtime::spawn(Arc::clone(&self.share).keep_leases())?);
+        tasks.push(runtime::spawn(Arc::clone(&self.share).tell_reports())?);
         self.started.store(true, Ordering::Release);
         Ok(())
     }

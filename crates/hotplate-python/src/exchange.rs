@@ -1,5 +1,6 @@
 //! One run of the application, as Python drives it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hotplate::exchange::{CLIENT_ONLY_FIELDS, LoadRequest};
@@ -15,6 +16,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::body::PyBody;
+use crate::timing::Began;
 use crate::{convert, messages, scope};
 
 /// What a route's dependency says about its responses; checked when the route is declared.
@@ -115,6 +117,14 @@ pub(crate) struct Exchange {
     clock: Arc<hotplate::cache::Cache<PyBody>>,
     /// The client sent `HEAD`; the application may have been asked with `GET`.
     head_only: bool,
+    timed: Timed,
+}
+
+/// Since when it runs, and since when a client waits for it; measured once.
+struct Timed {
+    asked: Option<Began>,
+    began: Began,
+    is_over: AtomicBool,
 }
 
 struct Inner {
@@ -128,9 +138,13 @@ impl Exchange {
         exchange: EngineExchange<PyBody>,
         cache: Py<PyAny>,
         clock: Arc<hotplate::cache::Cache<PyBody>>,
+        asked: Option<Began>,
     ) -> Self {
         let head_only = exchange.load_request().as_get;
-        Self { inner: Mutex::new(Inner { exchange, held: None, policy: None }), cache, clock, head_only }
+        // What is not to be stored is no load.
+        let timed = Timed { asked, began: Began::now(), is_over: AtomicBool::new(!exchange.is_load()) };
+        let inner = Mutex::new(Inner { exchange, held: None, policy: None });
+        Self { inner, cache, clock, head_only, timed }
     }
 
     /// What a refresh awaits before the application is run.
@@ -146,6 +160,17 @@ impl Exchange {
     /// Waits detached from the interpreter: who holds the lock may need it to wake an event loop.
     fn inner(&self) -> MutexGuard<'_, Inner> {
         Python::attach(|py| self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The application is done.
+    fn over(&self) {
+        if !self.timed.is_over.swap(true, Ordering::Relaxed) {
+            let watch = self.clock.watch();
+            watch.load.record(self.timed.began.elapsed());
+            if let Some(asked) = self.timed.asked {
+                watch.miss.record(asked.elapsed());
+            }
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -314,6 +339,7 @@ impl Exchange {
         let traceback = error.getattr(intern!(error.py(), "__traceback__"))?.unbind();
         let shared: Arc<dyn std::any::Any + Send + Sync> =
             Arc::new(Raised { exception: error.clone().unbind(), traceback });
+        self.over();
         let now = self.now();
         let response = self.inner().exchange.fail(shared, now);
         Self::answer(error.py(), response)
@@ -321,7 +347,11 @@ impl Exchange {
 
     /// The application returned. Returns whether it has to run once more, with a new `load_scope`.
     fn end(&self) -> bool {
-        self.inner().exchange.end()
+        let again = self.inner().exchange.end();
+        if !again {
+            self.over();
+        }
+        again
     }
 
     /// The application will not finish.

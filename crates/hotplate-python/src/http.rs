@@ -4,20 +4,24 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hotplate::config::RuleId;
-use hotplate::exchange::{HttpCache as EngineHttpCache, Lookup, Partition, Round};
+use hotplate::exchange::{HttpCache as EngineHttpCache, Lookup, Partition, Request, Round};
+use hotplate::key::Key;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::body::PyBody;
+use crate::bridge::Bridge;
 use crate::cache::CacheCore;
 use crate::connection::Connection;
 use crate::exchange::{Exchange, Raised, as_dict};
 use crate::scope::Held;
 use crate::step::Step;
+use crate::timing::Began;
+use crate::watch::{self, Looker};
 use crate::{convert, error, messages};
 
 /// The HTTP side of a cache: the settings of one middleware.
-#[pyclass(frozen, module = "hotplate._core")]
+#[pyclass(frozen, weakref, module = "hotplate._core")]
 pub(crate) struct HttpCache {
     http: Arc<EngineHttpCache<PyBody>>,
     connection: Connection,
@@ -71,6 +75,7 @@ impl HttpCache {
         body: Option<&Bound<'py, PyBytes>>,
         previous: Option<&Step>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let began = previous.map_or_else(Began::now, |step| step.began);
         let py = scope.py();
         let held = Held::read(&as_dict(scope)?)?;
         let lines = held.lines();
@@ -107,9 +112,13 @@ impl HttpCache {
             Some((seek, sought)) => self.http.resume(&request, &round, now, &mut partition, seek, sought),
             None => self.http.lookup(&request, &round, now, &mut partition),
         };
-        let mut step = Step::new("forward", round.waits, round.since.unwrap_or(now));
+        let mut step = Step::new("forward", round.waits, round.since.unwrap_or(now), began);
         match found {
-            Lookup::Serve(response) => return Ok(messages::answer(py, &response)?.into_any()),
+            Lookup::Serve(response) => {
+                let answer = messages::answer(py, &response)?;
+                self.http.cache().watch().hit.record(began.elapsed());
+                return Ok(answer.into_any());
+            }
             Lookup::Raised(error) => {
                 step.kind = "raised";
                 step.error = Some(raised(py, &error));
@@ -117,12 +126,15 @@ impl HttpCache {
             Lookup::ServeAndRefresh(response, exchange) => {
                 step.kind = "stale";
                 step.messages = Some(messages::answer(py, &response)?.unbind());
-                step.exchange = Some(self.exchange(py, exchange)?);
+                self.http.cache().watch().hit.record(began.elapsed());
+                step.exchange = Some(self.exchange(py, exchange, None)?);
             }
-            Lookup::Forward(exchange) => step.exchange = Some(self.exchange(py, exchange)?),
+            Lookup::Forward(exchange) => {
+                step.exchange = Some(self.exchange(py, exchange, Some(began))?);
+            }
             Lookup::Load(exchange) => {
                 step.kind = "load";
-                step.exchange = Some(self.exchange(py, exchange)?);
+                step.exchange = Some(self.exchange(py, exchange, Some(began))?);
             }
             Lookup::NeedBody { limit } => {
                 step.kind = "need-body";
@@ -139,15 +151,86 @@ impl HttpCache {
         }
         Ok(Bound::new(py, step)?.into_any())
     }
+
+    /// What a request would get now by what this process has, in one sentence; nothing is counted.
+    fn explain(&self, scope: &Bound<'_, PyAny>) -> PyResult<String> {
+        let now = self.http.cache().now();
+        let asked = |request: &Request<'_>| {
+            let mut partition = |rule| self.partition(scope, rule);
+            Ok(self.http.explain(request, &mut partition, now).to_string())
+        };
+        self.with_request(scope, asked)
+    }
+
+    /// What this process has for the URL of a request, all variants: pairs of JSON and body. `partition`: whose, where the
+    /// rule has partitions.
+    #[pyo3(signature = (scope, partition = None))]
+    fn views<'py>(&self, scope: &Bound<'py, PyAny>, partition: Option<&str>) -> PyResult<Bound<'py, PyList>> {
+        let cache = self.http.cache();
+        let found = match self.key_of(scope, partition)? {
+            Some(key) => cache.views(key, cache.now()),
+            None => Vec::new(),
+        };
+        watch::listed(scope.py(), found)
+    }
+
+    /// The same of the shared tier; or `PENDING`.
+    #[pyo3(signature = (scope, partition = None, bridge = None, future = None))]
+    fn look<'py>(
+        &self,
+        scope: &Bound<'py, PyAny>,
+        partition: Option<&str>,
+        bridge: Option<&Bridge>,
+        future: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = scope.py();
+        self.connection.start(py)?;
+        let Some(key) = self.key_of(scope, partition)? else { return Ok(PyList::empty(py).into_any()) };
+        let job = self.with_request(scope, |request| Ok(self.http.look(request, key)))?;
+        watch::look(py, Looker::new(self.http.cache(), key), job, bridge, future)
+    }
+
+    /// The pattern of the rule that speaks for a method and path, `None` for the settings themselves; and why such a request
+    /// is not cached whatever its fields say, or nothing.
+    fn rule_of(&self, method: &str, path: &str) -> (Option<String>, Option<&'static str>) {
+        let settings = self.http.settings();
+        let rule = match settings.rule_for(method, path) {
+            Some(RuleId::Listed(place)) => settings.rule_patterns().nth(place).map(str::to_owned),
+            _ => None,
+        };
+        (rule, settings.looked_up_by(method, path).err().map(|reason| reason.token()))
+    }
 }
 
 impl HttpCache {
+    fn with_request<T>(
+        &self,
+        scope: &Bound<'_, PyAny>,
+        work: impl FnOnce(&Request<'_>) -> PyResult<T>,
+    ) -> PyResult<T> {
+        let held = Held::read(&as_dict(scope)?)?;
+        let lines = held.lines();
+        let mut joined = Vec::new();
+        let authority = held.authority(&lines, &mut joined);
+        work(&held.request(&lines, authority, None)?)
+    }
+
+    fn key_of(&self, scope: &Bound<'_, PyAny>, partition: Option<&str>) -> PyResult<Option<Key>> {
+        let mut named = |_| match partition {
+            Some(name) => Partition::Name(name.as_bytes().to_vec()),
+            None => Partition::Refused,
+        };
+        self.with_request(scope, |request| Ok(self.http.key_of(request, &mut named).ok()))
+    }
+
     fn exchange(
         &self,
         py: Python<'_>,
         exchange: hotplate::exchange::Exchange<PyBody>,
+        asked: Option<Began>,
     ) -> PyResult<Py<Exchange>> {
-        Py::new(py, Exchange::new(exchange, self.cache.clone_ref(py), Arc::clone(self.http.cache())))
+        let cache = self.cache.clone_ref(py);
+        Py::new(py, Exchange::new(exchange, cache, Arc::clone(self.http.cache()), asked))
     }
 
     /// Asks the partition function that speaks for a rule. What it raises is logged, and the request forwarded.

@@ -20,7 +20,9 @@ mod objects;
 mod runtime;
 mod scope;
 mod step;
+mod timing;
 mod values;
+mod watch;
 
 use pyo3::prelude::*;
 
@@ -50,6 +52,8 @@ mod _core {
     use crate::step::Step;
     #[pymodule_export]
     use crate::values::{Stored, ValueCore, ValuePlan, ValueStep};
+    #[pymodule_export]
+    use crate::watch::WatchCore;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

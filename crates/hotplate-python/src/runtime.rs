@@ -27,7 +27,7 @@ use tokio::task::AbortHandle;
 const MOST_WAIT: Duration = Duration::from_secs(1);
 
 /// How often a thread that waits looks whether it is interrupted.
-const GLANCE: Duration = Duration::from_millis(100);
+pub(crate) const GLANCE: Duration = Duration::from_millis(100);
 
 /// The runtime of this process.
 static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);

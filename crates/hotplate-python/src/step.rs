@@ -19,6 +19,7 @@ use pyo3::types::PyTuple;
 use crate::body::PyBody;
 use crate::bridge::{Asker, Bridge};
 use crate::exchange::Exchange;
+use crate::timing::Began;
 
 /// `kind` says what to do, and with it which of the other parts are there:
 ///
@@ -49,10 +50,12 @@ pub(crate) struct Step {
     pub(crate) waits: u8,
     /// When the request came.
     pub(crate) since: Timestamp,
+    /// The same, to measure from.
+    pub(crate) began: Began,
 }
 
 impl Step {
-    pub(crate) fn new(kind: &'static str, waits: u8, since: Timestamp) -> Self {
+    pub(crate) fn new(kind: &'static str, waits: u8, since: Timestamp, began: Began) -> Self {
         Self {
             kind,
             exchange: None,
@@ -65,6 +68,7 @@ impl Step {
             abandoned: AtomicBool::new(false),
             waits,
             since,
+            began,
         }
     }
 

@@ -19,6 +19,7 @@ use crate::retry::Retries;
 use crate::share::{Appending, Share};
 use crate::tier::local::LocalTier;
 use crate::values::{Tallies, Underway};
+use crate::watch::Watch;
 
 /// After so many records, markers that nothing stored can answer to any more are dropped.
 const PRUNE_EVERY: u64 = 4096;
@@ -57,6 +58,7 @@ pub struct Cache<B: Body> {
     pub(crate) tallies: Tallies,
     pub(crate) underway: Underway,
     pub(crate) counters: Counters,
+    pub(crate) watch: Watch,
     /// Held while an entry is compared with the one it replaces; never across anything that waits.
     pub(crate) publishing: Mutex<()>,
     /// The longest time any response stored so far may be served for.
@@ -67,6 +69,9 @@ pub struct Cache<B: Body> {
     coded_only: AtomicBool,
     sites: AtomicU32,
     clock: Arc<dyn Clock>,
+    /// When it was made.
+    started: Timestamp,
+    max_bytes: u64,
 }
 
 impl<B: Body> Cache<B> {
@@ -83,11 +88,14 @@ impl<B: Body> Cache<B> {
             tallies: Tallies::default(),
             underway: Underway::default(),
             counters: Counters::default(),
+            watch: Watch::default(),
             publishing: Mutex::new(()),
             retention_millis: AtomicU64::new(0),
             knows_search_variance: AtomicBool::new(false),
             coded_only: AtomicBool::new(false),
             sites: AtomicU32::new(0),
+            started: clock.now(),
+            max_bytes,
             clock,
         }
     }
@@ -108,6 +116,24 @@ impl<B: Body> Cache<B> {
     #[must_use]
     pub fn share(&self) -> Option<&Arc<Share>> {
         self.share.as_ref()
+    }
+
+    /// What can be seen of it.
+    #[must_use]
+    pub fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// The most that may be stored, in bytes.
+    #[must_use]
+    pub fn max_bytes(&self) -> u64 {
+        self.max_bytes
     }
 
     /// From here on takes no value that has not gone through a codec, which can tell who wrote it.

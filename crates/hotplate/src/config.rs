@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use hotplate_policy::profile::Profile;
+use hotplate_policy::reason::Reason;
 
 use crate::error::ConfigError;
 use crate::key::QueryRule;
@@ -211,6 +212,24 @@ impl Settings {
             Some(index) => Some(RuleId::Listed(index)),
             None => matches!(method, "GET" | "HEAD").then_some(RuleId::Default),
         }
+    }
+
+    /// The rule by which a request for this method and path is looked up.
+    ///
+    /// # Errors
+    ///
+    /// Why none of them is.
+    pub fn looked_up_by(&self, method: &str, path: &str) -> Result<RuleId, Reason> {
+        if !self.covers(path) {
+            return Err(Reason::Excluded);
+        }
+        let id = self.rule_for(method, path).ok_or(Reason::Method)?;
+        if self.rule(id).cache { Ok(id) } else { Err(Reason::RuleSaysNo) }
+    }
+
+    /// The patterns of the rules, in order.
+    pub fn rule_patterns(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.pattern.as_str())
     }
 
     /// The rule behind an id that [`Settings::rule_for`] gave.

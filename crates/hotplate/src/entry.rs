@@ -12,7 +12,7 @@
 mod codec;
 mod lines;
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use hotplate_policy::freshness::{Flags, StoredMeta};
@@ -90,6 +90,8 @@ pub struct Entry<B> {
     /// What it answers to in the log.
     pub footprint: Footprint,
     verified: AtomicU64,
+    /// How often it was served here.
+    hits: AtomicU32,
     /// Field lines, then tags.
     head: Box<[u8]>,
     /// How much of `head` is field lines.
@@ -141,6 +143,7 @@ impl<B: Body> Entry<B> {
             epoch: parts.epoch,
             footprint: parts.footprint,
             verified: AtomicU64::new(parts.position.as_u64()),
+            hits: AtomicU32::new(0),
             head: head.into(),
             fields_bytes,
             partitioned: parts.partitioned,
@@ -205,6 +208,17 @@ impl<B: Body> Entry<B> {
         self.soft
     }
 
+    /// How often this process has served it.
+    #[must_use]
+    pub fn hits(&self) -> u32 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    /// It is served once more: so often by now.
+    pub(crate) fn note_hit(&self) -> u32 {
+        self.hits.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+    }
+
     /// The same entry with another lifetime, which begins now.
     pub(crate) fn living(mut self, ttl: std::time::Duration, now: Timestamp) -> Self {
         self.meta.lifetime = ttl;
@@ -220,7 +234,8 @@ impl<B: Body> Entry<B> {
             position: self.position,
             epoch: self.epoch,
             footprint: self.footprint.clone(),
-            verified: AtomicU64::new(self.verified.load(std::sync::atomic::Ordering::Relaxed)),
+            verified: AtomicU64::new(self.verified.load(Ordering::Relaxed)),
+            hits: AtomicU32::new(self.hits()),
             head: self.head.clone(),
             fields_bytes: self.fields_bytes,
             partitioned: self.partitioned,
@@ -264,6 +279,7 @@ impl Entry<Bytes> {
             epoch: self.epoch,
             footprint: self.footprint,
             verified: AtomicU64::new(position.as_u64()),
+            hits: AtomicU32::new(0),
             head: self.head,
             fields_bytes: self.fields_bytes,
             partitioned: self.partitioned,

@@ -21,6 +21,8 @@ pub struct Stats {
     pub stored: u64,
     /// Loads that ended in an exception or a server error.
     pub load_errors: u64,
+    /// Loads that nobody waited for, because something stale was served.
+    pub refreshes: u64,
     /// Records appended to the invalidation log.
     pub invalidations: u64,
     /// Stored responses dropped for room.
@@ -45,6 +47,7 @@ pub struct Counters {
     collapsed: AtomicU64,
     stored: AtomicU64,
     load_errors: AtomicU64,
+    refreshes: AtomicU64,
     invalidations: AtomicU64,
     forwarded: Box<[AtomicU64]>,
     not_stored: Box<[AtomicU64]>,
@@ -61,6 +64,7 @@ impl Default for Counters {
             collapsed: AtomicU64::new(0),
             stored: AtomicU64::new(0),
             load_errors: AtomicU64::new(0),
+            refreshes: AtomicU64::new(0),
             invalidations: AtomicU64::new(0),
             forwarded: by_reason(),
             not_stored: by_reason(),
@@ -105,6 +109,10 @@ impl Counters {
         add(&self.load_errors);
     }
 
+    pub(crate) fn count_refresh(&self) {
+        add(&self.refreshes);
+    }
+
     pub(crate) fn count_invalidation(&self) {
         add(&self.invalidations);
     }
@@ -132,6 +140,7 @@ impl Counters {
             collapsed: read(&self.collapsed),
             stored: read(&self.stored),
             load_errors: read(&self.load_errors),
+            refreshes: read(&self.refreshes),
             invalidations: read(&self.invalidations),
             evictions,
             entries,
@@ -163,11 +172,14 @@ mod tests {
         counters.count_collapsed();
         counters.count_stored();
         counters.count_load_error();
+        counters.count_refresh();
+        counters.count_refresh();
         counters.count_invalidation();
         let stats = counters.snapshot(4, 5, 6);
         // A miss that was answered from what is stored after all counts as that, not as a miss.
         assert_eq!((stats.hits, stats.misses, stats.validated, stats.stale), (2, 1, 1, 1));
         assert_eq!((stats.collapsed, stats.stored, stats.load_errors, stats.invalidations), (1, 1, 1, 1));
+        assert_eq!(stats.refreshes, 2);
         assert_eq!((stats.entries, stats.bytes, stats.evictions), (4, 5, 6));
     }
 

@@ -7,8 +7,12 @@
 //! The authority is in the key as the client named it (RFC 9110 §7.2), in lower case: a cache that leaves
 //! it out answers one host with another's page.
 
+mod often;
+
 use std::borrow::Cow;
 use std::fmt;
+
+pub use often::named_often;
 
 /// Changed whenever the same request gets another key, so that entries of two versions never meet.
 /// One byte each, and short lengths below: the text of a usual URL then fits one block of the hash.

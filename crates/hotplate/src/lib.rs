@@ -65,3 +65,4 @@ pub mod share;
 pub mod tags;
 pub mod tier;
 pub mod values;
+pub mod watch;

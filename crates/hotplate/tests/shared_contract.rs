@@ -2,7 +2,7 @@
 //! in memory, on a Redis server, on a Redis Cluster of three masters.
 //!
 //! * `bench`: what a case needs of an implementation, and the one in memory. `redis_bench`: those on real servers.
-//! * `values`, `leases`, `log`, `snapshot`, `calls`: the cases, each run on every bench.
+//! * `values`, `leases`, `reports`, `log`, `snapshot`, `calls`: the cases, each run on every bench.
 //! * `redis_cases`: what only a server can be brought to: garbage in it, no memory left, keys without end.
 //! * `outages`: a server that stops, hangs and comes back.
 //!
@@ -32,6 +32,8 @@ mod redis_bench;
 #[cfg(feature = "redis")]
 #[path = "shared_contract/redis_cases.rs"]
 mod redis_cases;
+#[path = "shared_contract/reports.rs"]
+mod reports;
 #[cfg(feature = "redis")]
 mod servers;
 #[path = "shared_contract/snapshot.rs"]
@@ -112,6 +114,12 @@ macro_rules! contract {
                 a_release_by_a_stranger_sends_no_notice,
                 every_listener_hears_a_notice,
                 keys_that_are_no_text_are_leased_and_released,
+            }
+            reports {
+                nothing_told_is_an_empty_list,
+                everybody_reads_what_each_told_last,
+                what_is_not_told_again_goes,
+                who_tells_hears_that_somebody_asks,
             }
             log {
                 positions_grow_by_one_over_all_handles,

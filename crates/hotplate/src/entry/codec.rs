@@ -29,7 +29,7 @@
 //! and decoding cannot run code.
 
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -164,6 +164,7 @@ impl Entry<Bytes> {
             epoch,
             footprint: Footprint::default(),
             verified: AtomicU64::new(position),
+            hits: AtomicU32::new(0),
             head: head.into(),
             fields_bytes,
             partitioned,

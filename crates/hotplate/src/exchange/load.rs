@@ -13,6 +13,7 @@ mod written;
 use std::sync::Arc;
 
 use hotplate_policy::cache_status::{CacheStatus, Forward, forward_for};
+use hotplate_policy::explain::{Act, Decision};
 use hotplate_policy::fields::Fields;
 use hotplate_policy::freshness::Flags;
 use hotplate_policy::invalidation;
@@ -36,6 +37,8 @@ use crate::key::{Key, KeyParts};
 use crate::log::Position;
 use crate::share::Lease;
 use crate::tier::shared::Stamp;
+use crate::watch::Watch;
+use crate::watch::outcomes::Answered;
 
 /// What the application's head brought.
 #[derive(Clone, Copy)]
@@ -165,7 +168,7 @@ impl<B: Body> Exchange<B> {
         Self {
             http,
             request: request.kept(),
-            rule: RuleId::Default,
+            rule: cached_by.unwrap_or(RuleId::Default),
             plan: Plan::Pass,
             writes,
             written: None,
@@ -219,6 +222,12 @@ impl<B: Body> Exchange<B> {
     /// No client waits for this one's answer.
     pub(crate) fn nobody_waits(&mut self) {
         self.answered = true;
+    }
+
+    /// Whether the answer is to be stored, if it may be.
+    #[must_use]
+    pub fn is_load(&self) -> bool {
+        self.plan == Plan::Record
     }
 
     /// Whether the response is being recorded.
@@ -279,6 +288,7 @@ impl<B: Body> Exchange<B> {
             self.wrote(fields, now);
         }
         if self.plan == Plan::Pass {
+            self.saw(Answered::Bypass, None, now);
             self.state = State::Passing;
             return HeadStep::Send(self.edits(self.origin.reason, false));
         }
@@ -290,13 +300,20 @@ impl<B: Body> Exchange<B> {
         }
         let http = Arc::clone(&self.http);
         let rule = http.settings.rule(self.rule);
+        let stored = |act, reason| Some(Decision { status: Some(status), ..Decision::new(act, reason) });
         match self.draft(rule, &arrived) {
             Err(_) if is_server_error(status) => self.server_error(&arrived),
             Ok(_) if is_server_error(status) && self.has_stale_for(Trouble::ServerError, now) => {
                 self.server_error(&arrived)
             }
-            Err(reason) => self.not_stored(reason, &arrived),
-            Ok(draft) => self.start_recording(draft, &arrived),
+            Err(reason) => {
+                self.saw(Answered::Miss, stored(Act::NotStored, reason), now);
+                self.not_stored(reason, &arrived)
+            }
+            Ok(draft) => {
+                self.saw(Answered::Miss, stored(Act::Stored, Reason::Fresh), now);
+                self.start_recording(draft, &arrived)
+            }
         }
     }
 
@@ -373,11 +390,15 @@ impl<B: Body> Exchange<B> {
         if self.plan == Plan::Record {
             self.count_failure();
         }
+        let has_begun = self.is_decided();
         self.finish_write();
         let stale = self.origin.stale.clone();
         self.finish_permit(End::Failed(Outcome::Raised(error, stale)));
         self.state = State::Passing;
         let answer = if unsent { self.stale_for(Trouble::NoAnswer, now) } else { None };
+        if !has_begun {
+            self.saw(if answer.is_some() { Answered::Stale } else { Answered::Miss }, None, now);
+        }
         if self.answered { None } else { answer }
     }
 
@@ -438,6 +459,24 @@ impl<B: Body> Exchange<B> {
 
     pub(crate) fn request(&self) -> &OwnedRequest {
         &self.request
+    }
+
+    pub(crate) fn rule(&self) -> RuleId {
+        self.rule
+    }
+
+    /// Why the application is run.
+    pub(crate) fn reason(&self) -> Reason {
+        self.origin.reason
+    }
+
+    /// Whether no client has waited for it from the first.
+    pub(crate) fn is_for_nobody(&self) -> bool {
+        self.answered
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.http.cache.watch
     }
 
     pub(crate) fn primary(&self) -> Option<Key> {

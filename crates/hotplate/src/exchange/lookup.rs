@@ -2,9 +2,11 @@
 //!
 //! * `find`: what is stored for a request, and whether it may be used.
 //! * `answer`: what the client gets of it.
+//! * `explain`: what would be done, without doing it.
 //! * `miss`: nothing usable is stored: who looks further, loads or waits.
 
 mod answer;
+mod explain;
 mod find;
 mod miss;
 
@@ -26,6 +28,7 @@ use crate::fill::{End, Permit, Ticket};
 use crate::key::{Key, KeyParts};
 use crate::rules::{Cookies, Rule};
 use crate::share::{SeekJob, Sought};
+use crate::watch::outcomes::Outcomes;
 
 pub(crate) use self::find::significant_key;
 
@@ -35,6 +38,8 @@ pub struct HttpCache<B: Body> {
     pub(crate) settings: Settings,
     /// Which of the HTTP sides of the cache this is: what one stores, no other finds.
     pub(crate) site: u32,
+    /// What requests come to, by rule.
+    pub(crate) outcomes: Arc<Outcomes>,
 }
 
 /// What a lookup found to be done. See the picture in [`crate::exchange`].
@@ -123,7 +128,7 @@ pub(crate) struct Asked<'a> {
     /// It only reads there, and has.
     has_read: bool,
     /// When the request came.
-    since: Timestamp,
+    pub(crate) since: Timestamp,
     pub(crate) now: Timestamp,
 }
 
@@ -132,7 +137,9 @@ impl<B: Body> HttpCache<B> {
     #[must_use]
     pub fn new(cache: Arc<Cache<B>>, settings: Settings) -> Self {
         let site = cache.next_site();
-        Self { cache, settings, site }
+        let outcomes = Arc::new(Outcomes::new(&settings));
+        cache.watch.add_site(Arc::clone(&outcomes));
+        Self { cache, settings, site, outcomes }
     }
 
     /// The cache behind it.
@@ -257,14 +264,8 @@ impl<B: Body> HttpCache<B> {
     /// Which rule speaks, or why the request is not looked up at all.
     fn admit(&self, request: &Request<'_>, head: &RequestHead<'_>) -> Result<(RuleId, &Rule), Reason> {
         let settings = &self.settings;
-        if !settings.covers(request.path) {
-            return Err(Reason::Excluded);
-        }
-        let id = settings.rule_for(request.method, request.path).ok_or(Reason::Method)?;
+        let id = settings.looked_up_by(request.method, request.path)?;
         let rule = settings.rule(id);
-        if !rule.cache {
-            return Err(Reason::RuleSaysNo);
-        }
         if !settings.allows_host(request.authority) {
             return Err(Reason::HostNotAllowed);
         }

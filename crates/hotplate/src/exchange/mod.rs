@@ -33,7 +33,9 @@ pub mod lookup;
 mod publish;
 pub mod request;
 pub mod response;
+mod seen;
 
+pub(crate) use client::is_own_line;
 pub use load::{CLIENT_ONLY_FIELDS, ChunkStep, Dependency, Edits, Exchange, HeadStep, LoadRequest};
 pub use lookup::{HttpCache, Lookup, Partition, Round, Seek};
 pub use request::Request;

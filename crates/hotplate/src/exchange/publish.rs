@@ -351,6 +351,7 @@ impl<B: Body> HttpCache<B> {
         let stored = local.insert(key, Slot::Response(Arc::clone(entry)));
         if stored {
             self.cache.counters.count_stored();
+            self.cache.watch.labels.note_stored(key, || exchange.title());
             if primary != exact {
                 // Found first, it would hide what was stored now.
                 local.remove(&exact);

@@ -40,6 +40,7 @@ impl Request<'_> {
             raw_path: self.raw_path.into(),
             root: self.root.into(),
             path: self.path.into(),
+            query: self.query.into(),
             fields: Lines::copy(self.fields.iter()),
         }
     }
@@ -54,6 +55,7 @@ pub(crate) struct OwnedRequest {
     pub(crate) raw_path: Box<[u8]>,
     pub(crate) root: Box<str>,
     pub(crate) path: Box<str>,
+    pub(crate) query: Box<[u8]>,
     pub(crate) fields: Lines,
 }
 

@@ -147,7 +147,7 @@ impl Footprint {
         self.0.len() * size_of::<TargetId>()
     }
 
-    pub(super) fn targets(&self) -> &[TargetId] {
+    pub(crate) fn targets(&self) -> &[TargetId] {
         &self.0
     }
 }

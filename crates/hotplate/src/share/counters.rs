@@ -14,6 +14,8 @@ pub struct ShareStats {
     pub certain: bool,
     /// The last record applied.
     pub head: Head,
+    /// How many records of the log this process has heard of and not applied.
+    pub lag: u64,
     /// Usable responses and values found in the shared tier.
     pub hits: u64,
     /// Lookups in the shared tier that found nothing usable.
@@ -53,6 +55,8 @@ pub struct ShareCounters {
     pub(super) behind: AtomicU64,
     pub(super) gaps: AtomicU64,
     pub(super) epochs: AtomicU64,
+    /// The greatest position of the log that was heard of.
+    heard: AtomicU64,
     faults: [AtomicU64; Fault::ALL.len()],
     unreadable: [AtomicU64; OpenError::ALL.len() + 1],
 }
@@ -70,6 +74,7 @@ impl Default for ShareCounters {
             behind: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
             epochs: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
             faults: std::array::from_fn(|_| AtomicU64::new(0)),
             unreadable: std::array::from_fn(|_| AtomicU64::new(0)),
         }
@@ -81,6 +86,11 @@ impl ShareCounters {
         if let Some(place) = Fault::ALL.iter().position(|known| *known == fault) {
             add(&self.faults[place]);
         }
+    }
+
+    /// The log has a record at this position.
+    pub(super) fn hear_of(&self, head: Head) {
+        self.heard.store(head.position, Ordering::Relaxed);
     }
 
     /// What was answered; a fault is counted, and what was asked goes on without.
@@ -100,6 +110,7 @@ impl ShareCounters {
             up,
             certain,
             head,
+            lag: read(&self.heard).saturating_sub(head.position),
             hits: read(&self.hits),
             misses: read(&self.misses),
             stored: read(&self.stored),

@@ -11,7 +11,8 @@ use super::Share;
 use super::counters::add;
 use crate::log::followed::Missed;
 use crate::log::{Mode, TargetId};
-use crate::tier::shared::{Cursor, Fault, Record, Tail};
+use crate::tier::shared::{Cursor, Fault, Head, Record, Tail};
+use crate::watch::report::BY_ANOTHER;
 
 /// How long one read waits for records: after this the head is checked and certainty is renewed.
 const TAIL_WAIT: Duration = Duration::from_millis(500);
@@ -106,6 +107,7 @@ impl Share {
         let is_other = |cursor: Cursor| cursor.head.epoch != snapshot.cursor.head.epoch;
         if cursor.is_some_and(is_other) {
             add(&self.counters.epochs);
+            self.counters.hear_of(Head::default());
             self.retained_millis.store(0, Ordering::Release);
         }
         let is_new = cursor.is_none_or(is_other);
@@ -124,8 +126,8 @@ impl Share {
 
     fn tell_own_log(&self, target: Option<TargetId>, mode: Mode) {
         let words = match target {
-            Some(target) => format!("by another process: {:016x}", target.as_u64()),
-            None => "by another process: everything".to_owned(),
+            Some(target) => format!("{BY_ANOTHER}: {:016x}", target.as_u64()),
+            None => format!("{BY_ANOTHER}: everything"),
         };
         self.log.append_id(target, words, mode, self.clock.now());
     }

@@ -5,7 +5,7 @@
 //! * `follow`: reads the log and tells the process's own log what other processes made untrue.
 //! * `seek`: looks a key up in the shared tier, and takes the lease to load it where nothing usable is there.
 //! * `lease`: who may load, of all processes. Renewed while the load runs, given back by its owner alone.
-//! * `store`: writes what was loaded.
+//! * `store`: writes what was loaded. `report`: what each process tells all of its numbers.
 //! * `counters`: what went wrong and how often. `promise`: what one task waits for and another one tells.
 //!
 //! # When the shared tier fails
@@ -23,18 +23,20 @@ mod counters;
 mod follow;
 mod lease;
 mod promise;
+mod report;
 mod seek;
 mod store;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 pub use counters::{ShareCounters, ShareStats};
 pub use lease::Lease;
+pub use report::Reporter;
 pub use seek::{Place, Purpose, SeekJob, Sighting, Sought};
 pub use store::{Leading, Storing};
 
@@ -47,6 +49,7 @@ use crate::log::followed::Followed;
 use crate::log::{Log, Mode, TargetId};
 use crate::tier::sealed::Sealer;
 use crate::tier::shared::{Head, LeaseEnd, Notice, Record, SharedTier, Stamp, Token};
+use crate::watch::histogram::Histogram;
 use hotplate_policy::time::Timestamp;
 
 /// Bodies of so many bytes are encoded and decoded away from the task that waits for many others.
@@ -118,6 +121,11 @@ pub struct Share {
     /// Who waits for the log to be applied further.
     behind: Mutex<Vec<Waker>>,
     counters: ShareCounters,
+    /// How long lookups took, as the driver measures them.
+    lookups: Histogram,
+    reporter: OnceLock<Weak<dyn Reporter>>,
+    /// Somebody asks for reports.
+    is_looked_at: AtomicBool,
 }
 
 impl Share {
@@ -146,6 +154,9 @@ impl Share {
             awaited: seek::Awaited::default(),
             behind: Mutex::new(Vec::new()),
             counters: ShareCounters::default(),
+            lookups: Histogram::default(),
+            reporter: OnceLock::new(),
+            is_looked_at: AtomicBool::new(false),
         });
         let listener = Arc::downgrade(&share);
         share.tier.listen(Arc::new(move |notice: Notice| {
@@ -166,6 +177,24 @@ impl Share {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.tier.is_up()
+    }
+
+    /// How long lookups took: for the driver to tell.
+    #[must_use]
+    pub fn lookups(&self) -> &Histogram {
+        &self.lookups
+    }
+
+    /// Who keeps the shared tier, and in which version; `None` while nobody answers.
+    #[must_use]
+    pub fn server(&self) -> Option<String> {
+        self.tier.server()
+    }
+
+    /// What is wrong with it, in words.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.tier.trouble()
     }
 
     /// Whether what is in the local tier may be untrue without this process knowing.

@@ -115,6 +115,12 @@ impl SeekJob {
         Self { also: Some(key), by, ..self }
     }
 
+    /// In whose tier it looks.
+    #[must_use]
+    pub fn share(&self) -> &Arc<Share> {
+        &self.share
+    }
+
     /// Runs it.
     pub async fn run(self) -> Sought {
         let patience = Patience::new(&self.share);
@@ -372,6 +378,7 @@ impl Share {
         if self.followed.cursor().head >= head {
             return true;
         }
+        self.counters.hear_of(head);
         std::future::poll_fn(|context| {
             if self.followed.cursor().head >= head {
                 return Poll::Ready(true);

@@ -85,6 +85,12 @@ impl VaryRecord {
         &self.names
     }
 
+    /// The keys of the variants, the newest last.
+    #[must_use]
+    pub fn variants(&self) -> &[Key] {
+        &self.variants
+    }
+
     /// When the newest load began that wrote the record.
     #[must_use]
     pub fn latest(&self) -> Began {
@@ -151,6 +157,19 @@ impl<B: Body> LocalTier<B> {
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Slot<B>> {
         self.slots.get(&Place::of(*key))
+    }
+
+    /// What stands under `key`, without using it.
+    #[must_use]
+    pub fn peek(&self, key: &Key) -> Option<Slot<B>> {
+        self.slots.peek(&Place::of(*key))
+    }
+
+    /// Shows every slot. What comes or goes meanwhile is shown or not.
+    pub fn for_each(&self, mut show: impl FnMut(Key, &Slot<B>)) {
+        for (place, slot) in self.slots.iter() {
+            show(place.key(), &slot);
+        }
     }
 
     /// Puts a slot under `key`, in place of what stood there. Returns whether it is there now: what exceeds the room
@@ -260,6 +279,10 @@ impl Place {
     fn of(key: Key) -> Self {
         let number = key.as_u128();
         Self { low: number as u64, high: (number >> 64) as u64 }
+    }
+
+    fn key(self) -> Key {
+        Key::from_u128(u128::from(self.high) << 64 | u128::from(self.low))
     }
 }
 

@@ -31,6 +31,10 @@ pub struct Store {
     values: BTreeMap<Key, Value>,
     leases: BTreeMap<Key, (u64, Duration)>,
     counters: BTreeMap<Key, (i64, Duration)>,
+    /// What processes tell, and since when.
+    reports: BTreeMap<String, (Bytes, Duration)>,
+    /// When somebody last asked for that.
+    reports_asked: Option<Duration>,
     /// `None`: there is no log.
     log: Option<StoredLog>,
     /// The last epoch that was ever given.
@@ -129,6 +133,19 @@ impl Store {
                 Leased::Granted
             }
         }
+    }
+
+    /// See [`SharedTier::report`].
+    pub fn report(&mut self, process: String, report: Bytes, lasting: Duration, now: Duration) -> bool {
+        self.reports.insert(process, (report, now));
+        self.reports_asked.is_some_and(|asked| now < asked + lasting)
+    }
+
+    /// See [`SharedTier::reports`].
+    pub fn reports(&mut self, lasting: Duration, now: Duration) -> Vec<Bytes> {
+        self.reports_asked = Some(now);
+        self.reports.retain(|_, (_, told)| now < *told + lasting);
+        self.reports.values().map(|(report, _)| report.clone()).collect()
     }
 
     /// See [`SharedTier::tally`]; `None`: too great.
@@ -484,6 +501,18 @@ impl SharedTier for MemoryTier {
 
     fn is_up(&self) -> bool {
         self.fault() != Some(Fault::Down)
+    }
+
+    fn report(&self, process: String, report: Bytes, lasting: Duration) -> Answer<bool> {
+        self.call(move |state| state.store.report(process, report, lasting, state.now))
+    }
+
+    fn reports(&self, lasting: Duration) -> Answer<Vec<Bytes>> {
+        self.call(move |state| state.store.reports(lasting, state.now))
+    }
+
+    fn server(&self) -> Option<String> {
+        self.is_up().then(|| "memory".to_owned())
     }
 
     fn pause(&self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {

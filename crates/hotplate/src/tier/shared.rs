@@ -1,12 +1,13 @@
 //! The shared tier: what many processes and machines have in common. A trait, and its contract in words.
 //!
-//! Asynchronous and fallible, where the local tier is neither. It keeps four things for everybody who uses it under
+//! Asynchronous and fallible, where the local tier is neither. It keeps five things for everybody who uses it under
 //! one name:
 //!
 //! * **values** under keys, each with a [`Stamp`] and a time to live. A value is opaque bytes ([`super::sealed`]);
 //! * **leases** under keys: who may load, of all processes;
 //! * **the log**: numbered records of what is no longer true, and markers that sum them up ([`crate::log`]);
-//! * **notices**: how a lease ended, told to everybody who listens.
+//! * **notices**: how a lease ended, told to everybody who listens;
+//! * **reports**: what each process tells of itself.
 //!
 //! # Contract
 //!
@@ -300,6 +301,22 @@ pub trait SharedTier: Send + Sync + 'static {
 
     /// For how long it has been up again after it was down; `None` where it never was.
     fn back_for(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Keeps what a process tells of itself, for `lasting`, in place of what it told before.
+    ///
+    /// **Returns** whether somebody has asked for the reports within `lasting`.
+    fn report(&self, process: String, report: Bytes, lasting: Duration) -> Answer<bool>;
+
+    /// What processes have told within `lasting`, in any order.
+    fn reports(&self, lasting: Duration) -> Answer<Vec<Bytes>>;
+
+    /// Who keeps it, and in which version; `None` while nobody answers.
+    fn server(&self) -> Option<String>;
+
+    /// What is wrong, in words.
+    fn trouble(&self) -> Option<String> {
         None
     }
 

@@ -135,10 +135,7 @@ impl<B: Body> Cache<B> {
         let usable = self.is_fresh_value(&entry, now)
             && !plan.is_due(&entry, now)
             && !self.share.as_ref().is_some_and(|share| share.bypasses());
-        if usable {
-            self.counters.count_hit();
-        }
-        usable.then_some(entry)
+        usable.then(|| self.saw_value(entry))
     }
 
     /// What is to be done for a call. Never waits.
@@ -159,12 +156,10 @@ impl<B: Body> Cache<B> {
         let Some((entry, standing)) = known else { return self.miss_value(key, plan, round, None, now) };
         if standing == Standing::Current && entry.meta.is_fresh(now) {
             if plan.is_due(&entry, now) {
-                self.counters.count_hit();
                 let refresh = self.refresh_value(key, plan, &entry, now);
-                return Step::Due(entry, refresh);
+                return Step::Due(self.saw_value(entry), refresh);
             }
-            self.counters.count_hit();
-            return Step::Found(entry);
+            return Step::Found(self.saw_value(entry));
         }
         if is_usable_while_renewed(&entry, standing, now) {
             self.counters.count_stale();
@@ -197,9 +192,8 @@ impl<B: Body> Cache<B> {
                 if (is_recent || !entry.meta.lifetime.is_zero())
                     && self.log.standing(&entry.footprint, entry.position) != Standing::Invalid =>
             {
-                self.counters.count_hit();
                 self.counters.count_collapsed();
-                Step::Found(entry)
+                Step::Found(self.saw_value(entry))
             }
             Some(End::Failed(Outcome::Raised(error, stale))) => {
                 self.counters.count_collapsed();
@@ -272,8 +266,7 @@ impl<B: Body> Cache<B> {
             return Step::Nothing;
         }
         if is_fresh {
-            self.counters.count_hit();
-            return Step::Found(entry);
+            return Step::Found(self.saw_value(entry));
         }
         self.counters.count_stale();
         let refresh = self.refresh_value(turn.key, &turn.plan, &entry, now);
@@ -311,8 +304,7 @@ impl<B: Body> Cache<B> {
                 {
                     // A load on another thread ended between the lookup and the permit.
                     permit.finish(End::Stored);
-                    self.counters.count_hit();
-                    return Step::Found(entry);
+                    return Step::Found(self.saw_value(entry));
                 }
                 self.seek_value(Turn { permit: Some(permit), ..turn }, now)
             }
@@ -332,6 +324,7 @@ impl<B: Body> Cache<B> {
         }
         let Join::Lead(permit) = self.join_value(key) else { return None };
         permit.note_refresh();
+        self.counters.count_refresh();
         let turn = Turn::new(key, plan).instead_of(Some(Arc::clone(entry)));
         Some(Box::new(self.seek_value(Turn { permit: Some(permit), is_refresh: true, ..turn }, now)))
     }

@@ -112,8 +112,7 @@ impl<B: Body> Cache<B> {
             && !self.share.as_ref().is_some_and(|share| share.bypasses())
         {
             if self.is_fresh_value(&entry, now) {
-                self.counters.count_hit();
-                return Value::Found(entry);
+                return Value::Found(self.saw_value(entry));
             }
             if !self.is_of_use_later(&entry, now) {
                 self.forget_value(key, &entry);
@@ -126,6 +125,14 @@ impl<B: Body> Cache<B> {
                 Value::Absent
             }
         }
+    }
+
+    /// Looks in the shared tier for a value, for somebody who wants to see what is stored; `None`: there is none, or it
+    /// cannot be asked.
+    #[must_use]
+    pub fn look_for_value(&self, key: Key) -> Option<SeekJob> {
+        let share = self.share.as_ref().filter(|share| share.is_up())?;
+        Some(SeekJob::new(share, key, place(key), None, Purpose::Read))
     }
 
     /// What a job of [`Cache::value`] has found.
@@ -141,6 +148,7 @@ impl<B: Body> Cache<B> {
         match &found {
             Some(entry) => {
                 self.counters.count_hit();
+                entry.note_hit();
                 // What has to be decoded first is kept when it is: see `keep_decoded`.
                 if Form::of(entry) == Form::Plain && !self.is_coded_only() {
                     self.keep_value(key, entry);
@@ -149,6 +157,13 @@ impl<B: Body> Cache<B> {
             None => self.counters.count_miss(),
         }
         found
+    }
+
+    /// A fresh value is used.
+    fn saw_value(&self, entry: Arc<Entry<B>>) -> Arc<Entry<B>> {
+        self.counters.count_hit();
+        entry.note_hit();
+        entry
     }
 
     /// Keeps a value that was found in the shared tier, in the form in which this process uses it.

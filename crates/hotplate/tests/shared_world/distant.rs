@@ -171,6 +171,18 @@ impl SharedTier for Distant {
         self.far(self.tier.tally(key, number, ttl))
     }
 
+    fn report(&self, process: String, report: Bytes, lasting: Duration) -> Answer<bool> {
+        self.far(self.tier.report(process, report, lasting))
+    }
+
+    fn reports(&self, lasting: Duration) -> Answer<Vec<Bytes>> {
+        self.far(self.tier.reports(lasting))
+    }
+
+    fn server(&self) -> Option<String> {
+        self.tier.server()
+    }
+
     fn renew(&self, key: Key, token: Token, lasting: Duration) -> Answer<bool> {
         self.far(self.tier.renew(key, token, lasting))
     }

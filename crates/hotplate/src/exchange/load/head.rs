@@ -7,6 +7,7 @@ use std::time::Duration;
 use hotplate_policy::cache_control::Scope;
 use hotplate_policy::cache_status::CacheStatus;
 use hotplate_policy::control::{self, Layers};
+use hotplate_policy::explain::{Act, Decision};
 use hotplate_policy::fields::Fields;
 use hotplate_policy::freshness::StoredMeta;
 use hotplate_policy::profile::Profile;
@@ -25,6 +26,7 @@ use crate::exchange::request::Lines;
 use crate::exchange::response::{CACHE_NAME, Response};
 use crate::fill::End;
 use crate::rules::{Cookies, Rule};
+use crate::watch::outcomes::Answered;
 
 impl<B: Body> Exchange<B> {
     pub(super) fn draft(&self, rule: &Rule, arrived: &Arrived<'_>) -> Result<Draft, Reason> {
@@ -132,6 +134,8 @@ impl<B: Body> Exchange<B> {
             self.finish_permit(End::NotStorable);
             self.state = State::Passing;
         }
+        let refused = Decision { status: Some(status), ..Decision::new(Act::NotStored, Reason::ServerError) };
+        self.saw(if answer.is_some() { Answered::Stale } else { Answered::Miss }, Some(refused), now);
         match answer {
             Some(response) => {
                 self.answered = true;
@@ -175,6 +179,7 @@ impl<B: Body> Exchange<B> {
             return None;
         }
         self.http.cache.counters.count_rescued();
+        self.http.outcomes.instead_of_miss(self.rule, Answered::Stale);
         let status = CacheStatus {
             ttl_seconds: Some(stale.meta.ttl_millis(now).div_euclid(1000)),
             detail: Some(Reason::StaleIfError.token()),
@@ -215,6 +220,8 @@ impl<B: Body> Exchange<B> {
         };
         if !self.answered {
             http.cache.counters.count_validated();
+            http.outcomes.instead_of_miss(self.rule, Answered::Validated);
+            self.saw(Answered::Validated, None, now);
         }
         http.cache.retries.clear(self.origin.key);
         let is_stored = stored.is_some();

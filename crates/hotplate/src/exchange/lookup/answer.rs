@@ -18,13 +18,14 @@ use crate::key::Key;
 use crate::log::Standing;
 
 impl<B: Body> HttpCache<B> {
-    pub(super) fn serve(&self, asked: &Asked<'_>, entry: Arc<Entry<B>>, reason: Reason) -> Lookup<B> {
-        let fresh = reason == Reason::Fresh;
-        if fresh {
-            self.cache.counters.count_hit();
-        } else {
-            self.cache.counters.count_stale();
-        }
+    pub(super) fn serve(
+        &self,
+        asked: &Asked<'_>,
+        key: Key,
+        entry: Arc<Entry<B>>,
+        reason: Reason,
+    ) -> Lookup<B> {
+        self.saw_served(asked, key, &entry, reason);
         if asked.waits > 0 {
             self.cache.counters.count_collapsed();
         }
@@ -58,14 +59,15 @@ impl<B: Body> HttpCache<B> {
         key: Key,
     ) -> Lookup<B> {
         if self.cache.retries.is_held(key, asked.now) {
-            return self.serve(asked, entry, Reason::StaleWhileRevalidate);
+            return self.serve(asked, key, entry, Reason::StaleWhileRevalidate);
         }
         let position = self.cache.log.position();
         match self.join(asked, key, position) {
-            Join::Wait(_) => self.serve(asked, entry, Reason::StaleWhileRevalidate),
+            Join::Wait(_) => self.serve(asked, key, entry, Reason::StaleWhileRevalidate),
             Join::Lead(permit) => {
                 permit.note_refresh();
-                self.cache.counters.count_stale();
+                self.cache.counters.count_refresh();
+                self.saw_served(asked, key, &entry, Reason::StaleWhileRevalidate);
                 let response = self.respond(asked, Arc::clone(&entry), Reason::StaleWhileRevalidate);
                 let mut origin = Origin::stale(Reason::StaleWhileRevalidate, key, entry);
                 origin.stale = origin.stale.filter(|stale| self.is_usable(stale));
@@ -83,10 +85,12 @@ impl<B: Body> HttpCache<B> {
             Outcome::Kept(..) => None,
         };
         let stale = match self.find(asked.key, asked.request.fields, asked.now) {
-            Found::Response(entry, _, Standing::Current) => Some(entry),
-            _ => at_hand.filter(|entry| self.standing(entry) == Standing::Current),
+            Found::Response(entry, key, Standing::Current) => Some((entry, key)),
+            _ => at_hand
+                .filter(|entry| self.standing(entry) == Standing::Current)
+                .map(|entry| (entry, asked.key)),
         };
-        if let Some(entry) = stale
+        if let Some((entry, key)) = stale
             && asked.guard.is_none()
             && (reuse::may_serve_on_error(
                 asked.head,
@@ -95,18 +99,16 @@ impl<B: Body> HttpCache<B> {
                 asked.now,
             ))
         {
-            return self.serve(asked, entry, Reason::StaleIfError);
+            return self.serve(asked, key, entry, Reason::StaleIfError);
         }
         match failure {
             Outcome::Kept(..) => self.find_and_decide(asked, None),
             Outcome::Raised(error, _) => {
-                self.cache.counters.count_miss();
-                self.cache.counters.count_collapsed();
+                self.saw_failure(asked);
                 Lookup::Raised(Arc::clone(error))
             }
             Outcome::Response(entry, _) => {
-                self.cache.counters.count_miss();
-                self.cache.counters.count_collapsed();
+                self.saw_failure(asked);
                 let status = CacheStatus {
                     forward_status: Some(entry.meta.status),
                     collapsed: true,
@@ -121,7 +123,7 @@ impl<B: Body> HttpCache<B> {
 
     /// RFC 9111 §5.2.1.7.
     pub(super) fn gateway_timeout(&self, asked: &Asked<'_>) -> Lookup<B> {
-        self.cache.counters.count_forwarded(Reason::OnlyIfCached);
+        self.saw_refused(asked);
         let forward = cache_status::forward_for(Reason::OnlyIfCached);
         let status = CacheStatus {
             detail: Some(Reason::OnlyIfCached.token()),

@@ -134,20 +134,20 @@ impl<B: Body> HttpCache<B> {
             decision => decision,
         };
         match decision {
-            Reuse::Fresh => self.serve(asked, entry, Reason::Fresh),
-            Reuse::StaleAllowed => self.serve(asked, entry, Reason::Stale),
+            Reuse::Fresh => self.serve(asked, key, entry, Reason::Fresh),
+            Reuse::StaleAllowed => self.serve(asked, key, entry, Reason::Stale),
             Reuse::StaleWhileRevalidate => self.serve_and_refresh(asked, entry, key),
             // What came or was confirmed while this request waited answers it, as it answered the one that loaded it.
             Reuse::Validate(_)
                 if asked.waits > 0 && standing == Standing::Current && meta.response_time >= asked.since =>
             {
-                self.serve(asked, entry, Reason::Fresh)
+                self.serve(asked, key, entry, Reason::Fresh)
             }
             Reuse::Validate(reason) => {
                 if self.cache.retries.is_held(key, asked.now)
                     && reuse::may_serve_on_error(asked.head, honor, meta, asked.now)
                 {
-                    return self.serve(asked, entry, Reason::StaleIfError);
+                    return self.serve(asked, key, entry, Reason::StaleIfError);
                 }
                 self.miss(asked, Origin::stale(reason, key, entry))
             }

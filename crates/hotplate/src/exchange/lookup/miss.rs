@@ -18,6 +18,7 @@ use crate::key::Key;
 use crate::log::{Footprint, Position, Standing};
 use crate::share::{Place, Purpose, SeekJob, Share, Sought};
 use crate::tier::local::Slot;
+use crate::watch::outcomes::Answered;
 
 /// How often one request waits for another one's load before it is forwarded on its own.
 const MOST_WAITS: u8 = 3;
@@ -73,7 +74,7 @@ impl<B: Body> HttpCache<B> {
             },
             Join::Lead(permit) => {
                 if origin.stale.is_none()
-                    && let Found::Response(entry, _, Standing::Current) =
+                    && let Found::Response(entry, key, Standing::Current) =
                         self.find(origin.key, asked.request.fields, asked.now)
                     && reuse::decide(
                         head,
@@ -84,12 +85,12 @@ impl<B: Body> HttpCache<B> {
                     ) == Reuse::Fresh
                 {
                     // A load on another thread ended between the lookup and the permit.
-                    return self.serve(asked, entry, Reason::Fresh);
+                    return self.serve(asked, key, entry, Reason::Fresh);
                 }
                 if let Some(share) = share {
                     return Lookup::Seek(self.seek(share, asked, origin, Some(permit)));
                 }
-                self.cache.counters.count_miss();
+                self.count(asked.rule_id, Answered::Miss);
                 Lookup::Load(Exchange::record(Arc::clone(self), asked, origin, Some(permit), position))
             }
         }
@@ -170,7 +171,7 @@ impl<B: Body> HttpCache<B> {
             permit.finish(end);
             return self.alone(asked, Origin::miss(Reason::HitForMiss, origin.key));
         }
-        self.cache.counters.count_miss();
+        self.count(asked.rule_id, Answered::Miss);
         let position = self.cache.log.position();
         let mut origin = origin;
         origin.stale = origin.stale.filter(|stale| self.is_usable(stale));
@@ -207,7 +208,7 @@ impl<B: Body> HttpCache<B> {
         if head.range.is_some() || head.is_head() || head.directives.no_store {
             return self.pass(asked, origin.reason);
         }
-        self.cache.counters.count_miss();
+        self.count(asked.rule_id, Answered::Miss);
         let position = self.cache.log.position();
         // What is stored is not validated by a client that may not see it.
         let origin = Origin { stale: None, ..origin };
@@ -226,7 +227,9 @@ impl<B: Body> HttpCache<B> {
         reason: Reason,
         now: Timestamp,
     ) -> Lookup<B> {
+        let exchange = Exchange::bypass(Arc::clone(self), request, head, reason, now);
         self.cache.counters.count_forwarded(reason);
-        Lookup::Forward(Exchange::bypass(Arc::clone(self), request, head, reason, now))
+        self.outcomes.count(exchange.rule(), Answered::Bypass);
+        Lookup::Forward(exchange)
     }
 }

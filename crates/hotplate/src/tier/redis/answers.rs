@@ -64,6 +64,11 @@ pub(super) fn count(value: Value) -> Result<i64, Fault> {
     }
 }
 
+/// `reports.lua`.
+pub(super) fn reports(value: Value) -> Result<Vec<Bytes>, Fault> {
+    list(value)?.into_iter().map(|report| Ok(Bytes::from(bytes(report)?.ok_or(Fault::Garbled)?))).collect()
+}
+
 /// `MGET head value …`, of so many values.
 pub(super) fn fetched(value: Value, count: usize) -> Result<Vec<Fetched>, Fault> {
     let items = list(value)?;

@@ -332,6 +332,28 @@ impl SharedTier for RedisTier {
         })
     }
 
+    fn report(&self, process: String, report: Bytes, lasting: Duration) -> Answer<bool> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let mut link = inner.connected.commands().await?;
+            let lasting = millis(lasting);
+            let arguments = [process.as_bytes(), &report, lasting.as_bytes()];
+            let answer = inner.scripts.report.run(&mut link, &inner.names.reports(), &arguments).await;
+            inner.answer(Kind::Write, answer, answers::yes)
+        })
+    }
+
+    fn reports(&self, lasting: Duration) -> Answer<Vec<Bytes>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let mut link = inner.connected.commands().await?;
+            let lasting = millis(lasting);
+            let names = inner.names.reports();
+            let answer = inner.scripts.reports.run(&mut link, &names, &[lasting.as_bytes()]).await;
+            inner.answer(Kind::Write, answer, answers::reports)
+        })
+    }
+
     fn lease(&self, key: Key, token: Token, lasting: Duration, seen: Option<Bytes>) -> Answer<Leased> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
@@ -448,6 +470,14 @@ impl SharedTier for RedisTier {
 
     fn is_up(&self) -> bool {
         self.0.connected.is_up()
+    }
+
+    fn server(&self) -> Option<String> {
+        self.0.connected.server()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.0.connected.trouble()
     }
 
     fn back_for(&self) -> Option<Duration> {

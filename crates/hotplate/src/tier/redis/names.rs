@@ -7,6 +7,7 @@
 //! | `PREFIX:{KEY}:c` | a counter |
 //! | `PREFIX:{log}:head`, `:state`, `:stream`, `:m0`, `:m1` | the log; see `lua/log.lua` |
 //! | `PREFIX:{log}:n:NONCE` | that a record was appended, for ten minutes |
+//! | `PREFIX:{reports}:told`, `:asked` | what processes tell of themselves, and that somebody asks |
 //! | `PREFIX:notices` | the channel of [`crate::tier::shared::Notice`]s |
 //!
 //! `KEY` is the digest of a cache key in hexadecimal: no name carries a URL, a token or a user. What stands in braces is
@@ -19,6 +20,7 @@ use crate::key::Key;
 pub(super) struct Names {
     prefix: String,
     log: [String; 5],
+    reports: [String; 2],
     pub(super) notices: String,
 }
 
@@ -28,6 +30,7 @@ impl Names {
         Self {
             prefix: prefix.to_owned(),
             log: ["head", "state", "stream", "m0", "m1"].map(part),
+            reports: ["told", "asked"].map(|part| format!("{prefix}:{{reports}}:{part}")),
             notices: format!("{prefix}:notices"),
         }
     }
@@ -70,6 +73,11 @@ impl Names {
     /// The keys of every script that uses the log.
     pub(super) fn log(&self) -> [&[u8]; 5] {
         self.log.each_ref().map(|name| name.as_bytes())
+    }
+
+    /// The keys of the scripts that keep reports.
+    pub(super) fn reports(&self) -> [&[u8]; 2] {
+        self.reports.each_ref().map(|name| name.as_bytes())
     }
 
     pub(super) fn nonce(&self, nonce: u64) -> String {

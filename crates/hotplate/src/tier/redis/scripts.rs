@@ -27,6 +27,8 @@ pub(super) struct Scripts {
     pub(super) renew: Script,
     pub(super) release: Script,
     pub(super) tally: Script,
+    pub(super) report: Script,
+    pub(super) reports: Script,
 }
 
 impl Scripts {
@@ -45,6 +47,8 @@ impl Scripts {
             renew: Script::new("", include_str!("lua/renew.lua")),
             release: Script::new("", include_str!("lua/release.lua")),
             tally: Script::new("", include_str!("lua/tally.lua")),
+            report: Script::new("", include_str!("lua/report.lua")),
+            reports: Script::new("", include_str!("lua/reports.lua")),
         }
     }
 }
