@@ -178,7 +178,8 @@ export function showTopKeys(sum, by, press) {
     number((item) => item.hits, whole),
     number((item) => item.bytes, size),
   ]);
-  find("no-keys").hidden = keys.length > 0;
+  const none = by === "hits" ? "Nothing that is stored has been hit." : "Nothing is stored.";
+  write(find("no-keys"), keys.length ? "" : none);
 }
 
 /** The same for tags. */
@@ -190,7 +191,8 @@ export function showTopTags(sum, by, press) {
     number((item) => item.hits, whole),
     number((item) => item.bytes, size),
   ]);
-  find("no-tags").hidden = tags.length > 0;
+  const none = by === "hits" ? "Nothing that has a tag has been hit." : "Nothing that is stored has a tag.";
+  write(find("no-tags"), tags.length ? "" : none);
 }
 
 /** Outcomes by rule, and why requests were not answered from the cache. */
