@@ -249,7 +249,8 @@ async def test_get_or_set_raises_what_the_loader_raises(place: Place) -> None:
 async def test_a_cancelled_get_leaves_the_cache_in_order(pair: Pair) -> None:
     await pair.one.cache.set("name", 1, ttl=60)
     for _ in range(20):
-        pair.other.cache.clear()
+        # Awaited: what is on its way may come after what is set next.
+        await pair.other.cache.invalidate(prefixes=["/"])
         await pair.one.cache.set("name", 1, ttl=60)
         asking = asyncio.create_task(pair.other.cache.get("name"))
         await asyncio.sleep(0)
@@ -329,6 +330,55 @@ async def test_a_namespace_takes_what_the_cache_takes(place: Place) -> None:
     await products.invalidate()
     await product(1)
     assert runs.count == 4
+
+
+async def test_a_namespace_writes_through_and_invalidates(place: Place) -> None:
+    products = place.cache.namespace("products", ttl="1m")
+
+    @products.write_through(key="{number}", tags=["wood"])
+    async def save(number: int, name: str) -> str:
+        return name
+
+    @products.invalidates(tags=["wood"])
+    async def burn() -> None: ...
+
+    @products.invalidates()
+    async def clear() -> None: ...
+
+    await place.cache.set("1", "other", ttl=60, tags=["wood"])
+    await save(1, "chair")
+    assert await products.get("1") == "chair"
+    await burn()
+    assert [await products.get("1"), await place.cache.get("1")] == [None, "other"]
+    await products.set("2", "table")
+    await clear()
+    assert await products.get("2") is None
+
+
+async def test_a_namespace_without_an_event_loop(place: Place) -> None:
+    products = place.cache.namespace("products", ttl="1m")
+
+    def by_hand() -> list[object]:
+        sync = products.sync
+        sync.set("1", "chair", tags=["wood"])
+        sync.set_many({"2": "table", "3": "stool"})
+        seen: list[object] = [sync.get("1"), sync.get_or_set("4", lambda: "bench"), sync.touch("2", ttl=600)]
+        sync.invalidate(tags=["wood"])
+        sync.delete("3")
+        seen += [sync.get_many(["1", "2", "3"]), sync.incr("visits")]
+        sync.invalidate()
+        return [*seen, sync.get("2")]
+
+    found = await asyncio.to_thread(by_hand)
+    counted = found.pop(4)
+    assert counted == await place.cache.incr("products:visits", 0, ttl=60)  # None while Redis is down
+    assert found == ["chair", "bench", True, {"1": None, "2": "table", "3": None}, None]
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "{a}"])
+async def test_a_namespace_has_a_name_that_no_other_begins_with(place: Place, name: str) -> None:
+    with pytest.raises(ConfigError, match="name="):
+        place.cache.namespace(name)
 
 
 async def test_one_text_where_several_are_meant_is_refused(place: Place) -> None:

@@ -13,14 +13,16 @@ from hotplate.bridges import bridge_of
 from hotplate.decorators import Cached, Invalidates, WriteThrough
 from hotplate.errors import ConfigError
 from hotplate.events import Events, Handler
+from hotplate.faults import Faults
 from hotplate.forking import watch_forks
 from hotplate.functions import Call, pending
 from hotplate.loads import Loads
 from hotplate.namespaces import Namespace
+from hotplate.observing import Observing
 from hotplate.rules import Duration
 from hotplate.stored import StoredValues, as_tags
 from hotplate.sync import SyncCache
-from hotplate.targets import as_targets
+from hotplate.targets import EVERYTHING, as_targets
 from hotplate.texts import several
 from hotplate.watching import Watch
 
@@ -208,7 +210,9 @@ class Cache:
             shared["on_outage"] = on_outage or "serve-local"
             self.core = CacheCore(url=url, max_bytes=max_bytes, clock=clock, local=local is not False, **shared)
         self.values = ValueCore(self.core, self._is_shared and signing_key is not None)
-        self.loads = Loads()
+        self.faults = Faults()
+        self.observing = Observing()
+        self.loads = Loads(self.faults)
         self.stored = StoredValues(self, signing_key, encrypted=bool(encryption_keys))
         self.events = Events(self)
         self._sync = SyncCache(self)
@@ -239,12 +243,13 @@ class Cache:
         the shared tier cannot be told: then it is told first thing when it is back. In memory it never waits.
         """
         named = as_targets(tags, paths, prefixes, keys, soft)
-        if not self._is_shared:
-            return self.core.invalidate(*named) or 0
-        loop = asyncio.get_running_loop()
-        acknowledged: asyncio.Future[int | None] = loop.create_future()
-        position = self.core.invalidate(*named, bridge_of(loop), acknowledged)
-        return (await acknowledged if position is None else position) or 0
+        with self.observing.invalidating(named):
+            if not self._is_shared:
+                return self.core.invalidate(*named) or 0
+            loop = asyncio.get_running_loop()
+            acknowledged: asyncio.Future[int | None] = loop.create_future()
+            position = self.core.invalidate(*named, bridge_of(loop), acknowledged)
+            return (await acknowledged if position is None else position) or 0
 
     def codec_of(self, function: Callable[..., Any], codec: "str | Codec | None") -> "Codec":
         """The codec for what a function returns."""
@@ -519,7 +524,8 @@ class Cache:
 
     def clear(self) -> None:
         """Invalidates everything, for every process, and frees this one's memory. The numbers go on counting."""
-        self.core.clear()
+        with self.observing.invalidating(EVERYTHING):
+            self.core.clear()
 
     @property
     def watch(self) -> Watch:

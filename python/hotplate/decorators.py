@@ -106,6 +106,7 @@ class Cached:
             ValuePlan(**self._plan),
             functools.partial(cache.codec_of, function, self._codec),
             self._ttl,
+            function=function,
             condition=self._condition,
             copies=self._copy,
             freezes=self._freeze,

@@ -9,12 +9,12 @@ import asyncio
 import contextvars
 import inspect
 import itertools
-import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from hotplate.bridges import is_on_event_loop
+from hotplate.faults import Faults
 from hotplate.keys import names_text
 from hotplate.texts import several
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Events"]
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
-
-logger = logging.getLogger("hotplate")
 
 Texts = list[Callable[[Mapping[str, object]], str]]
 
@@ -48,7 +46,7 @@ class Events:
 
     def handler(self, event: Hashable, handler: Handler) -> Handler:
         """Has a function called with those of the event's names that it has parameters for."""
-        self._handlers.setdefault(event, []).append(_Handling(event, handler))
+        self._handlers.setdefault(event, []).append(_Handling(self._cache.faults, event, handler))
         return handler
 
     def targets(self, event: Hashable, names: Mapping[str, object]) -> dict[str, list[str]]:
@@ -78,8 +76,9 @@ class Events:
 class _Handling:
     """One handler of one event."""
 
-    def __init__(self, event: Hashable, handler: Callable[..., Any]) -> None:
+    def __init__(self, faults: Faults, event: Hashable, handler: Callable[..., Any]) -> None:
         parameters = inspect.signature(handler).parameters.values()
+        self._faults = faults
         self._event = event
         self._handler = handler
         self._takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters)
@@ -118,7 +117,8 @@ class _Handling:
 
     def _reported(self, error: Exception) -> Exception:
         name = getattr(self._handler, "__qualname__", repr(self._handler))
-        logger.error("the handler %s of the event %s failed", name, self._event, exc_info=error)
+        text = "the handler %s of the event %s failed"
+        self._faults.report("event-handler", text, name, self._event, about=name, error=error)
         return error
 
 

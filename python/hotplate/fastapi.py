@@ -36,7 +36,9 @@ class Policy:
             exchange.set_policy(self._core, {name: str(value) for name, value in connection.path_params.items()})
         elif not self._warned:
             self._warned = True
-            logger.warning("a cache policy has no effect: the application has no CacheMiddleware")
+            # Said by each policy once; there is no cache here that could say it for all.
+            text = "a cache policy has no effect: the application has no CacheMiddleware"
+            logger.warning(text, extra={"reason": "no-middleware", "left_out": 0})
 
 
 def current_cache(connection: HTTPConnection) -> Cache:

@@ -12,7 +12,6 @@ Not here: what the key of a call is (``keys``), how values become bytes (``codec
 import asyncio
 import contextvars
 import copy
-import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -31,14 +30,15 @@ if TYPE_CHECKING:
     from hotplate.codecs import Codec
     from hotplate.rules import Duration
 
-__all__ = ["Call", "Results", "pending"]
+__all__ = ["UNREADABLE", "Call", "Results", "pending"]
 
 Report = Callable[["asyncio.Task[Any]"], None]
 
 WAIT_SECONDS = 60.0
 """How long a call waits for another one's load before it loads for itself."""
 
-logger = logging.getLogger("hotplate")
+UNREADABLE = "a stored value cannot be used and is loaded anew: %s"
+"""What is said of it, with the ``DecodeError``."""
 
 _under_way: "contextvars.ContextVar[frozenset[tuple[int, str]]]" = contextvars.ContextVar(
     "hotplate_under_way", default=frozenset()
@@ -68,6 +68,7 @@ class Results:
     """How the results of one function are kept.
 
     - ``codec``: makes the codec when it is first needed, because annotations may name what is defined later.
+    - ``function``: the one, for who observes.
     - ``ttl``: a lifetime, or what gives one for a result; ``None`` or 0 from it: not stored.
     - ``condition``: says whether a result is stored.
     """
@@ -79,6 +80,7 @@ class Results:
         codec: "Callable[[], Codec]",
         ttl: "Duration | Callable[[Any], Duration | None]",
         *,
+        function: Callable[..., Any],
         condition: Callable[[Any], object] | None = None,
         copies: Literal["deep"] | None = None,
         freezes: bool = False,
@@ -88,6 +90,9 @@ class Results:
         self.plan = plan
         self.core = cache.values
         self._cache = cache
+        self._faults = cache.faults
+        self._observing = cache.observing
+        self._function = function
         self._make_codec = codec
         self._codec: Codec | None = None
         self._ttl = ttl
@@ -125,7 +130,7 @@ class Results:
             stale = step.stale_value()
             if stale is not MISSING:
                 # What another call loads, here or in another process.
-                report = _report if step.kind == "seek" else _see
+                report = self._report if step.kind == "seek" else _see
                 return await self._unless_slow(self._cache.loads.run(self._go_on(step, text, call)), stale, report)
         return await self._go_on(step, text, call)
 
@@ -160,7 +165,7 @@ class Results:
             step = self._land(step) if kind == "landed" else await self._waited(step)
 
     async def _refresh(self, step: ValueStep, text: str, call: Call) -> None:
-        with _refreshing():
+        with self._refreshing():
             await self._go_on(step, text, call)
 
     async def _waited(self, step: ValueStep) -> ValueStep:
@@ -184,21 +189,27 @@ class Results:
         stale = step.stale_value() if self._soft_timeout is not None else MISSING
         load = self._cache.loads.run(self._run(step, text, call))
         if stale is not MISSING:
-            return await self._unless_slow(load, stale, _report)
+            return await self._unless_slow(load, stale, self._report)
         # A caller who is cancelled leaves the load to the others.
         return await asyncio.shield(load)
 
     async def _run(self, step: ValueStep, text: str, call: Call) -> Any:
         _under_way.set(_under_way.get() | {(id(self._cache), text)})
         try:
-            awaitable: Awaitable[Any] = call.run()
-            value = await awaitable
+            with self._observing.running(self._function):
+                awaitable: Awaitable[Any] = call.run()
+                value = await awaitable
         except Exception as error:
             return self._failed(step, error)
         except BaseException:
             step.abandon()
             raise
         return self._keep(step, value, call)
+
+    def _report(self, load: "asyncio.Task[Any]") -> None:
+        if not load.cancelled() and (error := load.exception()) is not None:
+            text = "a load failed whose caller has gone on with a stale value"
+            self._faults.report("load-failed", text, error=error)
 
     # In a thread.
 
@@ -245,13 +256,14 @@ class Results:
             step = step.resume(timed_out=not ended)
 
     def _refresh_now(self, step: ValueStep, text: str, call: Call) -> None:
-        with _refreshing():
+        with self._refreshing():
             self._go_on_now(step, text, call)
 
     def _run_now(self, step: ValueStep, text: str, call: Call) -> Any:
         loading = _under_way.set(_under_way.get() | {(id(self._cache), text)})
         try:
-            value = call.run()
+            with self._observing.running(self._function):
+                value = call.run()
         except Exception as error:
             return self._failed(step, error)
         except BaseException:
@@ -263,11 +275,19 @@ class Results:
 
     # Both.
 
+    @contextmanager
+    def _refreshing(self) -> Iterator[None]:
+        """Nobody waits for a refresh: what it raises is logged."""
+        try:
+            yield
+        except Exception as error:
+            self._faults.report("refresh-failed", "a refresh failed; the stored value stays as it is", error=error)
+
     def _land(self, step: ValueStep) -> ValueStep:
         try:
             value = self._codec_now().decode(step.data)
         except DecodeError as error:
-            logger.debug("a stored value cannot be used: %s", error)
+            self._faults.report("unreadable", UNREADABLE, error, about=error.token)
             return step.reject()
         except BaseException:
             step.abandon()
@@ -280,7 +300,8 @@ class Results:
         stale = step.fail(error)
         if stale is MISSING:
             raise error
-        logger.warning("used a stale value because its load failed: %r", error)
+        text = "used a stale value because its load failed: %r"
+        self._faults.report("stale-if-error", text, error, about=type(error).__name__)
         return self.copied(stale)
 
     def _keep(self, step: ValueStep, value: Any, call: Call) -> Any:
@@ -316,21 +337,7 @@ def _resolve(future: "asyncio.Future[None]") -> None:
         future.set_result(None)
 
 
-@contextmanager
-def _refreshing() -> Iterator[None]:
-    """Nobody waits for a refresh: what it raises is logged."""
-    try:
-        yield
-    except Exception as error:
-        logger.error("a refresh failed; the stored value stays as it is", exc_info=error)
-
-
 def _see(load: "asyncio.Task[Any]") -> None:
     """What it raised is reported by the call that loads."""
     if not load.cancelled():
         load.exception()
-
-
-def _report(load: "asyncio.Task[Any]") -> None:
-    if not load.cancelled() and (error := load.exception()) is not None:
-        logger.error("a load failed whose caller has gone on with a stale value", exc_info=error)

@@ -10,14 +10,15 @@ that their client has left.
 """
 
 import asyncio
-import logging
 import sys
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hotplate._core import Exchange, Step
 from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
 from hotplate.bridges import bridge_of
+from hotplate.faults import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -30,15 +31,14 @@ ORPHAN_SECONDS = 30.0
 
 T = TypeVar("T")
 
-logger = logging.getLogger("hotplate")
-
 
 class Loads:
     """The loads under way for one cache. Holds the only lasting reference to each task."""
 
-    __slots__ = ("_tasks",)
+    __slots__ = ("_faults", "_tasks")
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
         self._tasks: dict[asyncio.AbstractEventLoop, set[asyncio.Task[Any]]] = {}
 
     def __len__(self) -> int:
@@ -66,7 +66,7 @@ class Loads:
                     if coroutine is not None:
                         coroutine.close()
                 except RuntimeError as error:
-                    logger.warning("a load of a closed event loop cannot be ended: %s", error)
+                    self._faults.report("closed-loop", "a load of a closed event loop cannot be ended: %s", error)
 
     def start_refresh(self, load: "Load", step: Step) -> None:
         """Runs a refresh on its own task, unless another process refreshes the same response or has done so."""
@@ -88,7 +88,8 @@ class Loads:
         for task in late:
             task.cancel()
         if late:
-            logger.warning("cancelled %d loads that did not end within %g s of shutdown", len(late), timeout)
+            text = "cancelled %d loads that did not end within %g s of shutdown"
+            self._faults.report("shutdown", text, len(late), timeout, seconds=timeout)
             await asyncio.wait(late)
 
 
@@ -173,6 +174,7 @@ class Load:
     async def run(self) -> None:
         """Runs the application to its end and tells the exchange how it went. Raises nothing but cancellation."""
         exchange = self._exchange
+        began = time.monotonic()
         if self._client is None:
             self._expire_later()
         try:
@@ -185,14 +187,16 @@ class Load:
         except Exception as error:  # the client's coroutine raises it again, as the application did
             answer = exchange.fail(error)
             if answer is not None:
-                logger.warning("served a stale response because its load failed: %r", error)
+                text = "served a stale response because its load failed: %r"
+                self._report("stale-if-error", began, text, error, about=type(error).__name__)
                 self._outbox.extend(answer)
             else:
                 self._error, self._traceback = error, error.__traceback__
                 if self._client is None:
-                    logger.error("a refresh failed; the stored response stays as it is", exc_info=error)
+                    text = "a refresh failed; the stored response stays as it is"
+                    self._report("refresh-failed", began, text, error=error)
                 elif self._client_left:
-                    logger.error("a load failed whose client has left", exc_info=error)
+                    self._report("load-failed", began, "a load failed whose client has left", error=error)
         except BaseException as error:
             exchange.abandon()
             self._error = error
@@ -204,6 +208,11 @@ class Load:
             if self._orphan is not None:
                 self._orphan.cancel()
             self._wake_reader()
+
+    def _report(self, reason: str, began: float, text: str, *values: object, **how: Any) -> None:
+        seconds = time.monotonic() - began
+        faults = self._exchange.cache.faults
+        faults.report(reason, text, *values, path=self._client_scope.get("path"), seconds=seconds, **how)
 
     async def _send(self, message: Message) -> None:
         answer = self._exchange.message(message)

@@ -5,7 +5,6 @@ extension ``hotplate._core``; one call of ``lookup`` answers a hit with two read
 """
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from typing import Literal
 
@@ -16,16 +15,13 @@ from hotplate.cache import Cache
 from hotplate.errors import ConfigError
 from hotplate.headers import RequestHead
 from hotplate.loads import Load
+from hotplate.observing import Lookup, Observer
 from hotplate.rules import Duration, Partition, Rule
 
 __all__ = ["CacheMiddleware"]
 
 _OF_THE_LOAD = frozenset({"headers", "method", "extensions", "hotplate"})
 """What of a load's scope is its own."""
-
-_FAULT = "a request could not be looked up and is forwarded"
-
-logger = logging.getLogger("hotplate")
 
 
 class CacheMiddleware:
@@ -100,23 +96,23 @@ class CacheMiddleware:
         )
         self._http = http
         cache.watch.add(http)
-        self._lookup = http.lookup
+        cache.observing.add(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers the request from the cache, or runs the application. Lifespan and WebSocket pass untouched."""
         if scope["type"] == "lifespan":
             try:
                 self.cache.core.start()  # connected by the time the first request comes
-            except Exception:
-                logger.exception("the shared tier cannot be reached from this process")
+            except Exception as error:
+                self.cache.faults.report("start", "the shared tier cannot be reached from this process", error=error)
         if scope["type"] != "http" or ("hotplate" in scope and self._is_inside(scope)):
             await self.app(scope, receive, send)
             return
         try:
             found = self._lookup(scope)
-        except Exception:
+        except Exception as error:
             # A fault of the cache is not a fault of the service.
-            logger.exception(_FAULT)
+            self._report(error, scope)
             await self.app(scope, receive, send)
             return
         if isinstance(found, tuple):
@@ -125,13 +121,23 @@ class CacheMiddleware:
             return
         await self._conduct(found, scope, receive, send)
 
+    def observe(self, observer: Observer | None) -> None:
+        """Has an observer see requests and loads from here on, or nobody; called by the cache."""
+        lookup: Lookup = self._http.lookup
+        self._observer = observer
+        self._lookup = lookup if observer is None else observer.lookup(lookup)
+
     def _is_inside(self, scope: Scope) -> bool:
         """Whether a middleware of the same cache stands outside: what it loads must not wait for itself."""
         exchange = scope["hotplate"]
         return isinstance(exchange, Exchange) and exchange.cache is self.cache
 
+    def _report(self, error: Exception, scope: Scope) -> None:
+        text = "a request could not be looked up and is forwarded"
+        self.cache.faults.report("lookup", text, error=error, path=scope.get("path"))
+
     async def _conduct(self, step: Step, scope: Scope, receive: Receive, send: Send) -> None:
-        """Everything but a plain hit: forward, load, wait for somebody else's load, or refresh."""
+        """Everything but a plain hit: waits for what is to be waited for, until it is known who answers."""
         body: bytes | None = None
         while True:
             if step.kind == "wait":
@@ -145,8 +151,8 @@ class CacheMiddleware:
                 break
             try:
                 found = self._lookup(scope, body, step)
-            except Exception:
-                logger.exception(_FAULT)
+            except Exception as error:
+                self._report(error, scope)
                 await self.app(scope, receive, send)
                 return
             if isinstance(found, tuple):
@@ -154,14 +160,21 @@ class CacheMiddleware:
                 await send(found[1])
                 return
             step = found
+        await self._finish(step, scope, receive, send, body)
+
+    async def _finish(self, step: Step, scope: Scope, receive: Receive, send: Send, body: bytes | None) -> None:
+        """What is left to do once it is known who answers: the application, or a load that has ended."""
+        app = self.app
+        if self._observer is not None:
+            app, send = self._observer.answering(step.kind, app, send)
         if step.kind == "raised":
             raise step.error
         exchange = step.exchange
         if step.kind == "forward":
             scope["hotplate"] = exchange
-            await _forward(self.app, exchange, scope, receive, send)
+            await _forward(app, exchange, scope, receive, send)
         elif step.kind == "load":
-            load = Load(self.app, exchange, scope, body, receive)
+            load = Load(app, exchange, scope, body, receive)
             self.cache.loads.start(load)
             try:
                 await load.lead(send)
@@ -170,7 +183,7 @@ class CacheMiddleware:
                 for key in load.scope.keys() - _OF_THE_LOAD:
                     scope[key] = load.scope[key]
         else:  # stale: answered now, refreshed by a load of its own
-            refresh = Load(self.app, exchange, scope, body, None)
+            refresh = Load(app, exchange, scope, body, None)
             asyncio.get_running_loop().call_soon(self.cache.loads.start_refresh, refresh, step)
             start, content = step.messages
             await send(start)

@@ -1,6 +1,6 @@
 """A part of a cache: names of its own, a lifetime of its own, and one call that invalidates all of it."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from hotplate.errors import ConfigError
@@ -8,23 +8,21 @@ from hotplate.texts import several
 
 if TYPE_CHECKING:
     from hotplate.cache import Cache
-    from hotplate.decorators import Cached
+    from hotplate.codecs import Codec
+    from hotplate.decorators import Cached, Invalidates, WriteThrough
     from hotplate.rules import Duration
 
-__all__ = ["Namespace"]
+__all__ = ["Namespace", "SyncNamespace"]
 
 T = TypeVar("T")
 
 
-class Namespace:
-    """Made by ``Cache.namespace``. Keys and tags begin with ``name:``; what is stored also has the tag ``name``.
-
-    ``ttl`` holds where a call gives none.
-    """
+class _Scope:
+    """What a part of a cache calls its keys and tags, and how long they live."""
 
     def __init__(self, cache: "Cache", name: str, ttl: "Duration | None") -> None:
-        if not name or any(letter in name for letter in "{}"):
-            raise ConfigError(f'name={name!r} is no name: write a text without braces, such as "products"')
+        if not name or any(letter in name for letter in "{}:"):
+            raise ConfigError(f'name={name!r} is no name: write a text without braces and colons, such as "products"')
         self.name = name
         self._cache = cache
         self._ttl = ttl
@@ -40,6 +38,12 @@ class Namespace:
     def _named(self, setting: str, texts: Iterable[str]) -> list[str]:
         return [self.key(text) for text in several(setting, texts)]
 
+    def _targets(self, tags: Iterable[str] | None, keys: Iterable[str] | None) -> dict[str, list[str]]:
+        """What an invalidation names; with neither, everything of this part."""
+        if tags is None and keys is None:
+            return {"tags": [self.name]}
+        return {"tags": self._named("tags", tags or ()), "keys": self._named("keys", keys or ())}
+
     def _lifetime(self, ttl: "Duration | None") -> "Duration":
         lifetime = self._ttl if ttl is None else ttl
         if lifetime is None:
@@ -47,6 +51,18 @@ class Namespace:
                 f"the namespace {self.name!r} has no ttl: give one here, or in cache.namespace(..., ttl=...)"
             )
         return lifetime
+
+
+class Namespace(_Scope):
+    """Made by ``Cache.namespace``. Keys and tags begin with ``name:``; what is stored also has the tag ``name``.
+
+    ``ttl`` holds where a call gives none.
+    """
+
+    @property
+    def sync(self) -> "SyncNamespace":
+        """The same for code that has no event loop: every method waits with its thread."""
+        return SyncNamespace(self._cache, self.name, self._ttl)
 
     async def get(self, key: str, default: Any = None, *, type: Any = None) -> Any:
         """As ``Cache.get``."""
@@ -121,10 +137,7 @@ class Namespace:
         self, *, tags: Iterable[str] | None = None, keys: Iterable[str] | None = None, soft: bool = False
     ) -> int:
         """Invalidates what is named; with neither ``tags`` nor ``keys``, everything of this part."""
-        if tags is None and keys is None:
-            return await self._cache.invalidate(tags=[self.name], soft=soft)
-        named = self._named("tags", tags or ())
-        return await self._cache.invalidate(tags=named, keys=self._named("keys", keys or ()), soft=soft)
+        return await self._cache.invalidate(**self._targets(tags, keys), soft=soft)
 
     def cached(
         self,
@@ -146,3 +159,77 @@ class Namespace:
         if callable(key):
             return lambda *args, **kwargs: self.key(key(*args, **kwargs))
         return None if key is None else self.key(key)
+
+    def write_through(
+        self,
+        ttl: "Duration | None" = None,
+        *,
+        key: str,
+        tags: "Sequence[str] | Callable[[Any], Iterable[str]]" = (),
+        codec: "str | Codec | None" = None,
+    ) -> "WriteThrough":
+        """As ``Cache.write_through``; key and tags begin with ``name:``."""
+        scoped = (lambda result: self.tags(tags(result))) if callable(tags) else self.tags(tags)
+        return self._cache.write_through(self._lifetime(ttl), key=self.key(key), tags=scoped, codec=codec)
+
+    def invalidates(
+        self, *, tags: Iterable[str] | None = None, keys: Iterable[str] | None = None, soft: bool = False
+    ) -> "Invalidates":
+        """As ``Cache.invalidates``; with neither ``tags`` nor ``keys``, everything of this part."""
+        return self._cache.invalidates(**self._targets(tags, keys), soft=soft)
+
+
+class SyncNamespace(_Scope):
+    """``namespace.sync``: the methods of ``Namespace`` that are async there."""
+
+    def get(self, key: str, default: Any = None, *, type: Any = None) -> Any:
+        """As ``Cache.get``."""
+        return self._cache.sync.get(self.key(key), default, type=type)
+
+    def set(
+        self, key: str, value: Any, *, ttl: "Duration | None" = None, tags: Iterable[str] = (), type: Any = None
+    ) -> bool:
+        """As ``Cache.set``."""
+        return self._cache.sync.set(self.key(key), value, ttl=self._lifetime(ttl), tags=self.tags(tags), type=type)
+
+    def delete(self, key: str) -> bool:
+        """As ``Cache.delete``."""
+        return self._cache.sync.delete(self.key(key))
+
+    def get_or_set(
+        self,
+        key: str,
+        loader: Callable[[], T],
+        *,
+        ttl: "Duration | None" = None,
+        tags: Iterable[str] = (),
+        type: Any = None,
+    ) -> T:
+        """As ``Cache.get_or_set``, with a sync loader."""
+        lifetime, named = self._lifetime(ttl), self.tags(tags)
+        return self._cache.sync.get_or_set(self.key(key), loader, ttl=lifetime, tags=named, type=type)
+
+    def get_many(self, keys: Iterable[str], default: Any = None, *, type: Any = None) -> dict[str, Any]:
+        """As ``Cache.get_many``."""
+        return {key: self.get(key, default, type=type) for key in dict.fromkeys(keys)}
+
+    def set_many(
+        self, values: Mapping[str, Any], *, ttl: "Duration | None" = None, tags: Iterable[str] = (), type: Any = None
+    ) -> bool:
+        """As ``Cache.set_many``."""
+        named = {self.key(key): value for key, value in values.items()}
+        return self._cache.sync.set_many(named, ttl=self._lifetime(ttl), tags=self.tags(tags), type=type)
+
+    def touch(self, key: str, *, ttl: "Duration | None" = None) -> bool:
+        """As ``Cache.touch``."""
+        return self._cache.sync.touch(self.key(key), ttl=self._lifetime(ttl))
+
+    def incr(self, key: str, amount: int = 1, *, ttl: "Duration | None" = None) -> int | None:
+        """As ``Cache.incr``."""
+        return self._cache.sync.incr(self.key(key), amount, ttl=self._lifetime(ttl))
+
+    def invalidate(
+        self, *, tags: Iterable[str] | None = None, keys: Iterable[str] | None = None, soft: bool = False
+    ) -> int:
+        """As ``Namespace.invalidate``."""
+        return self._cache.sync.invalidate(**self._targets(tags, keys), soft=soft)

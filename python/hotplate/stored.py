@@ -11,7 +11,7 @@ from hotplate.codecs import Codec, codec_for, return_annotation
 from hotplate.codecs.annotations import MISSING as NO_ANNOTATION
 from hotplate.codecs.annotations import is_missing, is_plain
 from hotplate.errors import DecodeError
-from hotplate.functions import Results
+from hotplate.functions import UNREADABLE, Results
 from hotplate.once import refuse_used_once
 from hotplate.texts import several
 from hotplate.weights import weight
@@ -89,7 +89,8 @@ class StoredValues:
         """The value of what another process wrote."""
         try:
             value = (self._plain if type is None else self._by_type(type)).decode(stored.data)
-        except DecodeError:
+        except DecodeError as error:
+            self._cache.faults.report("unreadable", UNREADABLE, error, about=error.token)
             stored.reject()
             return default
         stored.keep(value, weight(value))
@@ -105,7 +106,7 @@ class StoredValues:
                 return self._by_type(annotation)
             return self.codec(None, type, codec) or self._plain
 
-        return Results(self._cache, ValuePlan(), made, ttl)
+        return Results(self._cache, ValuePlan(), made, ttl, function=loader)
 
 
 def as_tags(tags: Iterable[str]) -> Callable[[Any], list[str]]:

@@ -96,7 +96,9 @@ class SyncCache:
         soft: bool = False,
     ) -> int:
         """As ``Cache.invalidate``."""
-        return self._cache.core.invalidate(*as_targets(tags, paths, prefixes, keys, soft)) or 0
+        named = as_targets(tags, paths, prefixes, keys, soft)
+        with self._cache.observing.invalidating(named):
+            return self._cache.core.invalidate(*named) or 0
 
     def emit(self, event: Hashable, /, **names: object) -> tuple[Exception, ...]:
         """As ``Cache.emit``. Async handlers run on an event loop of their own."""

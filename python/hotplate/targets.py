@@ -4,9 +4,12 @@ from collections.abc import Iterable
 
 from hotplate.texts import several
 
-__all__ = ["as_targets"]
+__all__ = ["EVERYTHING", "Targets", "as_targets"]
 
 Targets = tuple[list[str], list[str], list[str], list[str], bool]
+"""Tags, paths, prefixes, keys; and whether what they name is only marked stale."""
+
+EVERYTHING: Targets = ([], [], ["/"], [], False)
 
 
 def as_targets(
