@@ -15,6 +15,7 @@ from hotplate import Cache, CacheMiddleware, Rule, admin_router
 from hotplate.asgi import ASGIApp, Receive, Scope, Send
 from tests.browsing import Scheme, Tab, tab
 from tests.servers import Server, serving
+from tests.waiting import eventually
 
 TOKEN = "correct-horse-battery-staple"
 NEW_TOKEN = "another-horse-another-staple"
@@ -115,6 +116,8 @@ class Shop:
         """Lets the page ask once more and no more after that. Returns the numbers that it got."""
         await self.asked()
         await self.page.click("#pause")
+        await eventually(lambda: self.tab.pending == 0, "the page asks no more")
+        await self.page.evaluate("() => new Promise(requestAnimationFrame)")
         return dict(await self.tab.last("/stats"))
 
     async def asked(self) -> None:

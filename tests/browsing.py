@@ -60,7 +60,7 @@ class Tab:
     """A page of its own context: no cookies, no storage, nothing from other tests.
 
     ``faults``: errors and warnings of scripts, violations of the policy, requests to other hosts, windows that opened.
-    ``statuses``: the statuses of 400 and above that the page was answered.
+    ``statuses``: the statuses of 400 and above that the page was answered. ``pending``: requests without an answer yet.
     """
 
     page: Page
@@ -68,12 +68,15 @@ class Tab:
     faults: list[str] = field(default_factory=list)
     statuses: set[int] = field(default_factory=set)
     answers: list[Response] = field(default_factory=list)
+    pending: int = 0
 
     def watch(self) -> None:
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         self.page.on("request", self._asked)
         self.page.on("response", self._answered)
+        self.page.on("requestfinished", self._ended)
+        self.page.on("requestfailed", self._ended)
         self.page.on("dialog", self._opened)
 
     def _said(self, message: ConsoleMessage) -> None:
@@ -83,6 +86,7 @@ class Tab:
             self.faults.append(f"{message.type}: {message.text}")
 
     def _asked(self, request: Request) -> None:
+        self.pending += 1
         if urlsplit(request.url).netloc != self.host:
             self.faults.append(f"request: {request.url}")
 
@@ -90,6 +94,9 @@ class Tab:
         self.answers.append(response)
         if response.status >= 400:
             self.statuses.add(response.status)
+
+    def _ended(self, _: Request) -> None:
+        self.pending -= 1
 
     async def _opened(self, dialog: Dialog) -> None:
         self.faults.append(f"{dialog.type}: {dialog.message}")

@@ -139,7 +139,7 @@ async def test_an_expired_token_is_said_to_be_expired_and_what_was_shown_is_gone
 async def test_a_token_that_expires_before_an_invalidation_is_asked_for_and_nothing_is_done(shop: Shop) -> None:
     await shop.cache.set("settings", b"1", ttl=60, tags=["products"])
     await shop.open()
-    await shop.page.click("#pause")
+    await shop.hold()
     dialog = await shop.ask_to_invalidate(tags="products")
     shop.switch.app = application(shop.cache, NEW_TOKEN)
     await dialog.get_by_role("button", name="Invalidate").click()
@@ -511,7 +511,7 @@ async def test_what_the_api_refuses_is_shown_with_its_reason(shop: Shop) -> None
 async def test_the_keyboard_is_enough_to_invalidate(shop: Shop) -> None:
     await shop.get("/products/1")
     await shop.open()
-    await shop.page.click("#pause")  # nothing moves under the keys
+    await shop.hold()  # nothing moves under the keys
     await shop.page.evaluate("() => document.activeElement.blur()")
     seen = []
     while "invalidate-tags" not in seen[-1:]:
