@@ -125,6 +125,6 @@ async def tab(browser: Browser, host: str, *, width: int = 1280, scheme: Scheme 
         opened = Tab(await context.new_page(), host)
         opened.watch()
         yield opened
-        assert opened.faults == []
+        assert not opened.faults, opened.faults
     finally:
         await context.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from importlib.resources import files as resources
@@ -12,9 +13,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
+from examples.products.drive import Client
 from hotplate import Cache
 from hotplate.admin.page import HEADERS, files
 from hotplate.watching import BOUNDS
+from tests import admin_products as products
 from tests.admin_page_site import MOUNT, NEW_TOKEN, TOKEN, Shop, Switch, application, shop_of
 from tests.browsing import Scheme, browsing, tab
 from tests.redis_servers import RedisServer
@@ -266,6 +269,28 @@ async def test_the_numbers_are_those_of_the_api_of_the_cache_and_of_the_load(sho
     await expect(shop.at("#tier-word")).to_have_text("In memory")
 
 
+async def test_under_load_it_shows_what_the_clients_of_the_example_have_counted(browser: Browser) -> None:
+    before = products.cache.stats()
+    async with serving(products.app, lifespan="on") as server, tab(browser, server.authority) as opened:
+        shop = Shop(products.cache, server, Switch(products.app), opened)
+        client = Client(server.port)
+        await shop.open()
+        enough = asyncio.Event()
+        busy = [asyncio.create_task(products.shop_around(client, seed, enough)) for seed in range(20)]
+        try:
+            await eventually(lambda: products.cache.stats().hits > before.hits + 300, "three hundred hits")
+            await shop.asked()
+        finally:
+            enough.set()
+            counted: Counter[str] = sum(await asyncio.gather(*busy), Counter())
+        await shop.hold()
+        shown = {outcome: int(row[2]) for outcome, row in (await shop.figures("outcomes")).items()}
+        assert shown["hit"] - before.hits == counted["HIT"] > 300
+        assert shown["miss"] - before.misses == counted["MISS"] > 0
+        assert shown["bypass"] - sum(before.bypass.values()) == counted["BYPASS"] > 0
+        assert sum(counted.values()) == counted["HIT"] + counted["MISS"] + counted["BYPASS"]
+
+
 def quantile(histogram: dict[str, Any], share: float) -> float:
     """What lies within a share of it, in seconds; each bucket evenly full."""
     rank, below = share * histogram["count"], 0
@@ -326,6 +351,38 @@ async def test_decisions_are_shown_with_their_sentence_and_can_be_filtered(shop:
     await expect(rows).to_have_count(1)
     await rows.get_by_role("button").click()
     await expect(shop.at(".entry").filter(has_text="response 200")).to_contain_text("/greeting")
+
+
+@pytest.mark.parametrize(
+    ("polls", "hits_a_second"),
+    [
+        pytest.param([[("a", 100, 50)], [("a", 102, 70)]], 10, id="one-process"),
+        pytest.param([[("a", 100, 50)], [("a", 100, 50)], [("a", 102, 70)]], 10, id="no-news-is-no-pause"),
+        pytest.param([[("a", 100, 50)], [("a", 102, 70)], [("a", 102, 70)]], 10, id="until-the-next-news"),
+        pytest.param([[("a", 100, 0)], [("a", 102, 20), ("b", 102, 900)]], 10, id="another-is-seen-first"),
+        pytest.param([[("a", 100, 0)], [("a", 102, 0), ("b", 102, 5, 101)]], 5, id="another-has-started"),
+        pytest.param([[("a", 100, 9), ("b", 100, 9)], [("a", 102, 29)]], 10, id="another-has-ended"),
+        pytest.param([[("b", 100, 0)], [("b", 102, 20)], [("a", 120, 0), ("b", 102, 20)]], 0, id="another-is-silent"),
+    ],
+)
+async def test_rates_are_those_of_the_processes_there_are(
+    shop: Shop, polls: list[list[tuple[Any, ...]]], hits_a_second: float
+) -> None:
+    await shop.page.goto(shop.url)
+    rate = await shop.page.evaluate(
+        """async (polls) => {
+            const { History } = await import(location.pathname + "figures.js");
+            const history = new History();
+            const report = ([process, at, hits, started = 0]) => {
+                const counts = { hits, misses: 0, stale: 0, validated: 0, evictions: 0 };
+                return { process, at, started, counts, bypass: {}, latency: {} };
+            };
+            polls.forEach((reports, place) => history.add(reports.map(report), 2 * place));
+            return history.samples.at(-1).each.hit;
+        }""",
+        polls,
+    )
+    assert rate == hits_a_second
 
 
 @pytest.mark.parametrize("by", ["hits", "bytes"])

@@ -117,11 +117,12 @@ export class History {
     const last = known.reports.at(-1);
     if (!known.rates || last.at !== report.at) {
       const seconds = last ? report.at - last.at : 0;
-      const counts = { ...outcomes(report), evictions: report.counts.evictions };
+      const sofar = { ...outcomes(report), evictions: report.counts.evictions };
       const before = last && { ...outcomes(last), evictions: last.counts.evictions };
       const speed = ([name, count]) => [name, seconds > 0 ? Math.max(0, count - before[name]) / seconds : 0];
-      known.rates = Object.fromEntries(Object.entries(counts).map(speed));
-      known.reports.push(report);
+      known.rates = Object.fromEntries(Object.entries(sofar).map(speed));
+      const { at, counts, bypass, latency } = report;
+      known.reports.push({ at, counts, bypass, latency });
     }
     while (known.reports.length > 2 && known.reports[0].at < report.at - REMEMBERED) known.reports.shift();
     return known;

@@ -2,7 +2,7 @@
 
 import { draw, fill, write } from "./dom.js";
 import { OUTCOMES, REMEMBERED } from "./figures.js";
-import { rate, span } from "./words.js";
+import { rate } from "./words.js";
 
 const LEFT = 44; // room for the labels of the axis
 const BELOW = 18;
@@ -39,7 +39,8 @@ function axes(svg, to, seconds, levels) {
   const step = seconds <= 120 ? seconds / 4 : 60;
   for (let ago = seconds; ago >= 0; ago -= step) {
     const anchor = ago === seconds ? "start" : ago ? "middle" : "end";
-    lines.push({ x: to.x(-ago, 0), y: to.bottom, words: ago ? `−${span(ago)}` : "now", across: false, anchor });
+    const words = ago % 60 ? `−${ago} s` : ago ? `−${ago / 60} min` : "now";
+    lines.push({ x: to.x(-ago, 0), y: to.bottom, words, across: false, anchor });
   }
   const create = () => draw("g", {}, draw("line"), draw("text"));
   fill(part(svg, "axes"), lines, create, (group, { x, y, words, across, anchor }) => {

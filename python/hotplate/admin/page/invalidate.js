@@ -63,7 +63,7 @@ export function prepareInvalidation(guard, done) {
       }
       asked = { ...named, soft: find("invalidate-soft").checked };
       question(asked, match);
-      dialog.showModal();
+      if (!dialog.open) dialog.showModal();
     });
   });
   find("confirm-no").addEventListener("click", () => dialog.close());

@@ -99,7 +99,8 @@ function card(entry, asked, invalidate) {
   if (entry.ttl > 0 || entry.age > 0) parts.push(lifetime(entry));
   parts.push(make("dl", { class: "facts" }, ...details(entry).flatMap(pair)));
   const tag = (name) => press(name, `Invalidate tag ${name}`, () => invalidate("tags", name));
-  if (entry.tags.length) parts.push(make("p", { class: "chips" }, make("span", { class: "note" }, "tags"), ...entry.tags.map(tag)));
+  const tags = make("p", { class: "chips" }, make("span", { class: "note" }, "tags"), ...entry.tags.map(tag));
+  if (entry.tags.length) parts.push(tags);
   if (entry.headers.length) parts.push(headers(entry.headers));
   const key = entry.kind === "value" ? entry.name : asked.key;
   const target = asked.url ? ["paths", path(asked.url)] : ["keys", key];

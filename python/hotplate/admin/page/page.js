@@ -128,8 +128,10 @@ function lost(error) {
     away = { since: now() };
     announce("The server does not answer.");
   }
+  const known = error instanceof Away || error instanceof Wrong;
+  const what = known ? "No answer from the server" : "The answers could not be shown";
   const before = answer ? " What is shown is from before." : "";
-  write(find("notice"), `No answer from the server since ${moment(away.since)} (${error.message}). Trying again.${before}`);
+  write(find("notice"), `${what} since ${moment(away.since)} (${error.message}). Trying again.${before}`);
   find("notice").hidden = false;
   document.body.classList.add("away");
   if (answer) graphs();

@@ -228,7 +228,8 @@ export function showDecisions(decisions, filter, press) {
   const shown = decisions.filter(has);
   const create = () => {
     const [outcome, name, spent] = [make("span", { class: "outcome" }), make("b"), make("span", { class: "took" })];
-    return make("li", {}, make("time"), make("p", { class: "request" }, outcome, name, spent), make("p", { class: "sentence" }));
+    const request = make("p", { class: "request" }, outcome, name, spent);
+    return make("li", {}, make("time"), request, make("p", { class: "sentence" }));
   };
   const name = button(({ method, url }) => `${method} ${url}`, "Look up", press);
   fill(find("decisions-list"), shown, create, (item, decision) => {
