@@ -55,9 +55,10 @@ async def question(browser: Browser, server: Server) -> None:
         await expect(page.locator("#preview")).to_contain_text("Matches")
         await page.locator("#lookup").evaluate("(section) => section.scrollIntoView()")
         await kept(page, "lookup", 520)
+        await page.set_viewport_size({"width": 1280, "height": 640})
         await page.get_by_role("button", name="Invalidate…").last.click()
         await expect(page.get_by_role("dialog")).to_be_visible()
-        await kept(page, "invalidate", 760)
+        await kept(page, "invalidate", 640)
         await page.keyboard.press("Escape")
 
 
