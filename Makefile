@@ -37,7 +37,7 @@ BENCH_VENV := $(VENV)-bench
 BENCH_PACKAGES := $(BENCH_VENV)/.packages
 
 .PHONY: help demo serve build test test-rust test-python check check-rust check-python bench bench-policy bench-border \
-	bench-invalidation bench-objects bench-values fuzz conformance format lock clean prerequisites redis-server chromium
+	bench-invalidation bench-metrics bench-objects bench-values fuzz conformance format lock clean prerequisites redis-server chromium
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ bench-border: $(EXTENSION) $(BENCH_PACKAGES) | redis-server ## one Redis GET fro
 
 bench-invalidation: $(EXTENSION) $(BENCH_PACKAGES) | redis-server ## how long an invalidation takes to reach other processes; a run is in bench/results/
 	@$(BENCH_VENV)/bin/python -m bench.invalidation $(BENCH)
+
+bench-metrics: $(EXTENSION) ## what OpenTelemetry costs a hit, off and on; a run is in bench/results/
+	@$(BIN)/python -m bench.metrics $(BENCH)
 
 bench-objects: $(EXTENSION) $(BENCH_PACKAGES) ## ns of a hit in process, relative to lru_cache, dict and other caches; a run is in bench/results/
 	@$(BENCH_VENV)/bin/python -m bench.objects $(BENCH)

@@ -23,6 +23,8 @@ PUBLIC = [
     "Rule",
     "Stats",
     "UnkeyableError",
+    "admin_app",
+    "admin_router",
     "by_cookie",
     "by_field",
     "memoize",
@@ -42,6 +44,10 @@ def test_nothing_else_is_reachable_from_the_package_but_its_modules() -> None:
 @pytest.mark.parametrize(
     ("module", "names"),
     [
+        ("hotplate.admin", ["PurgeMiddleware", "admin_app", "admin_router"]),
+        ("hotplate.metrics", ["CONTENT_TYPE", "OPENMETRICS_CONTENT_TYPE", "Processes", "scrape", "selected", "text"]),
+        ("hotplate.metrics.opentelemetry", ["Instrumentation", "instrument"]),
+        ("hotplate.metrics.prometheus", ["HotplateCollector"]),
         ("hotplate.testing", ["ManualClock", "MemoryCache", "assert_cache_status", "cache_status"]),
         ("hotplate.errors", ["ConfigError", "DecodeError", "EncodeError", "HotplateError", "UnkeyableError"]),
         ("hotplate.keys", ["key_function", "names_text", "text_function"]),

@@ -92,10 +92,10 @@ async def test_a_collection_makes_one_report(
     made = 0
     report = cache.watch.report
 
-    def counted() -> Report:
+    def counted(*, top: bool) -> Report:
         nonlocal made
         made += 1
-        return report()
+        return report(top=top)
 
     monkeypatch.setattr(cache.watch, "report", counted)
     telemetry.instrument(cache)

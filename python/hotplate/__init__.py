@@ -5,6 +5,7 @@ from hotplate import CacheMiddleware
 app.add_middleware(CacheMiddleware, ttl=30)
 """
 
+from hotplate.admin import admin_app, admin_router
 from hotplate.cache import Cache, Stats
 from hotplate.errors import ConfigError, EncodeError, HotplateError, UnkeyableError
 from hotplate.headers import RequestHead
@@ -24,6 +25,8 @@ __all__ = [
     "Rule",
     "Stats",
     "UnkeyableError",
+    "admin_app",
+    "admin_router",
     "by_cookie",
     "by_field",
     "memoize",

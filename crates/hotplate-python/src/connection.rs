@@ -170,7 +170,15 @@ impl Inner {
         let logged = py
             .import("logging")
             .and_then(|logging| logging.call_method1("getLogger", ("hotplate",)))
-            .and_then(|logger| logger.call_method1(if is_troubled { "warning" } else { "info" }, (text,)));
+            .and_then(|logger| {
+                let extra = PyDict::new(py);
+                extra
+                    .set_item("reason", if is_troubled { "shared-tier-down" } else { "shared-tier-back" })?;
+                extra.set_item("left_out", 0)?;
+                let fields = PyDict::new(py);
+                fields.set_item("extra", extra)?;
+                logger.call_method(if is_troubled { "warning" } else { "info" }, (text,), Some(&fields))
+            });
         drop(logged);
     }
 

@@ -359,6 +359,12 @@ impl Exchange {
         self.inner().exchange.abandon();
     }
 
+    /// The response is about the cache itself: it passes, is stored nowhere, makes nothing untrue, and is in no number.
+    fn set_aside(&self) {
+        self.timed.is_over.store(true, Ordering::Relaxed);
+        self.inner().exchange.set_aside();
+    }
+
     /// Whether the response is being recorded.
     #[getter]
     fn recording(&self) -> bool {

@@ -250,18 +250,33 @@ impl HttpCache {
             Ok(name) => match name.cast::<PyString>().ok().and_then(|name| name.to_str().ok()) {
                 Some(name) => Partition::Name(name.as_bytes().to_vec()),
                 None => {
-                    log(
-                        py,
-                        "a partition function returned something else than text or None; the request is forwarded",
-                    );
+                    let text = "a partition function returned something else than text or None; requests are forwarded";
+                    self.report(scope, text, None);
                     Partition::Failed
                 }
             },
             Err(error) => {
-                log(py, &format!("a partition function raised {error}; the request is forwarded"));
+                self.report(scope, "a partition function raised; requests are forwarded", Some(&error));
                 Partition::Failed
             }
         }
+    }
+
+    /// Has a fault of a partition function logged, unless one was just now.
+    fn report(&self, scope: &Bound<'_, PyAny>, text: &str, error: Option<&PyErr>) {
+        let py = scope.py();
+        let report = || {
+            let fields = PyDict::new(py);
+            match error {
+                Some(error) => fields.set_item("error", error.value(py))?,
+                None => fields.set_item("about", "type")?,
+            }
+            fields.set_item("path", scope.get_item("path")?)?;
+            let faults = self.cache.bind(py).getattr("faults")?;
+            faults.call_method("report", ("partition-failed", text), Some(&fields))
+        };
+        // What cannot be logged is no fault of the request.
+        drop(report());
     }
 }
 
@@ -271,12 +286,4 @@ fn raised(py: Python<'_>, error: &Arc<dyn std::any::Any + Send + Sync>) -> PyErr
         Some(raised) => raised.again(py).unwrap_or_else(|unraisable| unraisable),
         None => pyo3::exceptions::PyRuntimeError::new_err("the load this request waited for failed"),
     }
-}
-
-fn log(py: Python<'_>, text: &str) {
-    let logged = py
-        .import("logging")
-        .and_then(|logging| logging.call_method1("getLogger", ("hotplate",)))
-        .and_then(|logger| logger.call_method1("warning", (text,)));
-    drop(logged);
 }

@@ -35,9 +35,9 @@ impl WatchCore {
         Self { cache: Arc::clone(&core.cache), connection: core.connection.clone() }
     }
 
-    /// The numbers of this process, as JSON.
-    fn report<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let report = py.detach(|| self.cache.report(true, self.cache.now()).to_json());
+    /// The numbers of this process, as JSON. `with_top`: also what is used most, for which everything is looked at.
+    fn report<'py>(&self, py: Python<'py>, with_top: bool) -> Bound<'py, PyBytes> {
+        let report = py.detach(|| self.cache.report(with_top, self.cache.now()).to_json());
         PyBytes::new(py, &report)
     }
 

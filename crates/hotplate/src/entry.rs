@@ -94,12 +94,33 @@ pub struct Entry<B> {
     hits: AtomicU32,
     /// Field lines, then tags.
     head: Box<[u8]>,
-    /// How much of `head` is field lines.
-    fields_bytes: u32,
-    partitioned: bool,
-    /// It was marked stale before it came here.
-    soft: bool,
+    extent: Extent,
     body: B,
+}
+
+/// How much of an entry's head is field lines, and in the two highest bits what else is to be known: an entry has no byte
+/// to spare.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Extent(u32);
+
+impl Extent {
+    /// The most bytes of field lines; what is more is left out.
+    const MOST: u32 = (1 << 30) - 1;
+    const PARTITIONED: u32 = 1 << 30;
+    const SOFT: u32 = 1 << 31;
+
+    fn new(fields_bytes: u32, partitioned: bool) -> Self {
+        Self(fields_bytes.min(Self::MOST) | if partitioned { Self::PARTITIONED } else { 0 })
+    }
+
+    /// It was marked stale before it came here, or was not.
+    fn soft(self, soft: bool) -> Self {
+        Self(self.0 & !Self::SOFT | if soft { Self::SOFT } else { 0 })
+    }
+
+    fn fields_bytes(self) -> u32 {
+        self.0 & Self::MOST
+    }
 }
 
 /// What an [`Entry`] is made of.
@@ -112,7 +133,7 @@ pub struct EntryParts<'a, F, B> {
     pub epoch: u64,
     /// What it answers to in the log.
     pub footprint: Footprint,
-    /// The field lines to keep, ordered. A name or value over 4 GiB is left out.
+    /// The field lines to keep, ordered. What is over 1 GiB is left out.
     pub fields: F,
     /// The tags.
     pub tags: &'a [String],
@@ -128,12 +149,12 @@ impl<B: Body> Entry<B> {
         let mut head = Vec::with_capacity(512);
         for (name, value) in parts.fields {
             let before = head.len();
-            // More lines than the 4 GiB that can be counted are left out, as one such line is.
-            if !lines::push_field(&mut head, name, value) || u32::try_from(head.len()).is_err() {
+            // More lines than can be counted are left out, as one such line is.
+            if !lines::push_field(&mut head, name, value) || head.len() > Extent::MOST as usize {
                 head.truncate(before);
             }
         }
-        let fields_bytes = u32::try_from(head.len()).unwrap_or(u32::MAX);
+        let fields_bytes = u32::try_from(head.len()).unwrap_or(Extent::MOST);
         for tag in parts.tags {
             lines::push_tag(&mut head, tag);
         }
@@ -145,9 +166,7 @@ impl<B: Body> Entry<B> {
             verified: AtomicU64::new(parts.position.as_u64()),
             hits: AtomicU32::new(0),
             head: head.into(),
-            fields_bytes,
-            partitioned: parts.partitioned,
-            soft: false,
+            extent: Extent::new(fields_bytes, parts.partitioned),
             body: parts.body,
         }
     }
@@ -199,13 +218,13 @@ impl<B: Body> Entry<B> {
     /// Whether the key has a partition.
     #[must_use]
     pub fn is_partitioned(&self) -> bool {
-        self.partitioned
+        self.extent.0 & Extent::PARTITIONED != 0
     }
 
     /// Whether an invalidation had marked it stale before it came to this process.
     #[must_use]
     pub fn is_soft(&self) -> bool {
-        self.soft
+        self.extent.0 & Extent::SOFT != 0
     }
 
     /// How often this process has served it.
@@ -237,9 +256,7 @@ impl<B: Body> Entry<B> {
             verified: AtomicU64::new(self.verified.load(Ordering::Relaxed)),
             hits: AtomicU32::new(self.hits()),
             head: self.head.clone(),
-            fields_bytes: self.fields_bytes,
-            partitioned: self.partitioned,
-            soft: self.soft,
+            extent: self.extent,
             body,
         }
     }
@@ -260,11 +277,11 @@ impl<B: Body> Entry<B> {
     }
 
     fn fields_block(&self) -> &[u8] {
-        self.head.get(..self.fields_bytes as usize).unwrap_or_default()
+        self.head.get(..self.extent.fields_bytes() as usize).unwrap_or_default()
     }
 
     fn tags_block(&self) -> &[u8] {
-        self.head.get(self.fields_bytes as usize..).unwrap_or_default()
+        self.head.get(self.extent.fields_bytes() as usize..).unwrap_or_default()
     }
 }
 
@@ -281,9 +298,7 @@ impl Entry<Bytes> {
             verified: AtomicU64::new(position.as_u64()),
             hits: AtomicU32::new(0),
             head: self.head,
-            fields_bytes: self.fields_bytes,
-            partitioned: self.partitioned,
-            soft,
+            extent: self.extent.soft(soft),
             body: B::adopt(self.body),
         }
     }

@@ -85,16 +85,8 @@ impl Counters {
         add(&self.stale);
     }
 
-    /// A miss that the application answered by confirming what was stored.
     pub(crate) fn count_validated(&self) {
         add(&self.validated);
-        self.misses.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// A miss that was answered with a stale response after all.
-    pub(crate) fn count_rescued(&self) {
-        add(&self.stale);
-        self.misses.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_collapsed(&self) {
@@ -165,10 +157,8 @@ mod tests {
         counters.count_hit();
         counters.count_hit();
         counters.count_miss();
-        counters.count_miss();
-        counters.count_miss();
         counters.count_validated();
-        counters.count_rescued();
+        counters.count_stale();
         counters.count_collapsed();
         counters.count_stored();
         counters.count_load_error();
@@ -176,7 +166,6 @@ mod tests {
         counters.count_refresh();
         counters.count_invalidation();
         let stats = counters.snapshot(4, 5, 6);
-        // A miss that was answered from what is stored after all counts as that, not as a miss.
         assert_eq!((stats.hits, stats.misses, stats.validated, stats.stale), (2, 1, 1, 1));
         assert_eq!((stats.collapsed, stats.stored, stats.load_errors, stats.invalidations), (1, 1, 1, 1));
         assert_eq!(stats.refreshes, 2);

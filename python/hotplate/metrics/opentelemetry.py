@@ -153,7 +153,7 @@ class _Snapshots:
         now = time.monotonic()
         if self._report is None or instrument in self._asked or now > self._until:
             cache = self._cache()
-            self._report = None if cache is None else cache.watch.report()
+            self._report = None if cache is None else cache.watch.report(top=False)
             self._asked, self._until = set(), now + _SNAPSHOT_SECONDS
         self._asked.add(instrument)
         return self._report

@@ -62,7 +62,7 @@ class HotplateCollector(Collector):
 
     def _reports(self) -> "list[Report]":
         if self._processes == "own":
-            return [cache.watch.report() for cache in self._caches]
+            return [cache.watch.report(top=False) for cache in self._caches]
         if is_on_event_loop():
             raise RuntimeError(
                 f"HotplateCollector(processes={self._processes!r}) waits for the shared tier and was asked on an event "

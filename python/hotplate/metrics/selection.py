@@ -33,8 +33,8 @@ async def selected(cache: "Cache", processes: Processes) -> "list[Report]":
     """The reports of these processes. Waits for the shared tier unless it is ``"own"``."""
     check(processes)
     if processes == "own":
-        return [cache.watch.report()]
-    own, *others = await cache.watch.reports()
+        return [cache.watch.report(top=False)]
+    own, *others = await cache.watch.reports(top=False)
     return [own, *(report for report in others if processes == "all" or report["host"] == own["host"])]
 
 

@@ -37,7 +37,7 @@ use hotplate_policy::freshness::{Flags, StoredMeta};
 use hotplate_policy::time::Timestamp;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Body, Entry, lines};
+use super::{Body, Entry, Extent, lines};
 use crate::log::{Footprint, Position};
 
 const MAGIC: [u8; 4] = *b"HPL1";
@@ -70,9 +70,10 @@ impl<B: Body> Entry<B> {
         }
         out.extend_from_slice(&meta.status.to_le_bytes());
         out.extend_from_slice(&meta.flags.bits().to_le_bytes());
-        out.push(u8::from(self.partitioned));
-        let tags_bytes = u32::try_from(self.head.len()).unwrap_or(u32::MAX).saturating_sub(self.fields_bytes);
-        out.extend_from_slice(&self.fields_bytes.to_le_bytes());
+        out.push(u8::from(self.is_partitioned()));
+        let tags_bytes =
+            u32::try_from(self.head.len()).unwrap_or(u32::MAX).saturating_sub(self.extent.fields_bytes());
+        out.extend_from_slice(&self.extent.fields_bytes().to_le_bytes());
         out.extend_from_slice(&tags_bytes.to_le_bytes());
         out.extend_from_slice(&(body.len() as u64).to_le_bytes());
         out.extend_from_slice(&self.head);
@@ -137,6 +138,9 @@ impl Entry<Bytes> {
         let (status, flags) = (reader.u16()?, Flags::from_bits(reader.u16()?));
         let partitioned = reader.take::<1>()?[0] & 1 == 1;
         let (fields_bytes, tags_bytes, body_bytes) = (reader.u32()?, reader.u32()?, reader.u64()?);
+        if fields_bytes > Extent::MOST {
+            return Err(DecodeError::Length);
+        }
         let head_bytes =
             (fields_bytes as usize).checked_add(tags_bytes as usize).ok_or(DecodeError::Length)?;
         let (head, body) = reader.0.split_at_checked(head_bytes).ok_or(DecodeError::Length)?;
@@ -166,9 +170,7 @@ impl Entry<Bytes> {
             verified: AtomicU64::new(position),
             hits: AtomicU32::new(0),
             head: head.into(),
-            fields_bytes,
-            partitioned,
-            soft: false,
+            extent: Extent::new(fields_bytes, partitioned),
             body: bytes.slice_ref(body),
         };
         let tags: Vec<&str> = entry.tags().collect();

@@ -124,6 +124,10 @@ pub struct Exchange<B: Body> {
     again: bool,
     /// It has been counted as failed.
     failed: bool,
+    /// What its request comes to is still to be counted.
+    is_to_count: bool,
+    /// It is told to nobody.
+    is_aside: bool,
     state: State<B>,
 }
 
@@ -184,6 +188,8 @@ impl<B: Body> Exchange<B> {
             answered: false,
             again: false,
             failed: false,
+            is_to_count: true,
+            is_aside: false,
             state: State::Waiting,
         }
     }
@@ -215,6 +221,8 @@ impl<B: Body> Exchange<B> {
             answered: false,
             again: false,
             failed: false,
+            is_to_count: true,
+            is_aside: false,
             state: State::Waiting,
         }
     }
@@ -222,12 +230,25 @@ impl<B: Body> Exchange<B> {
     /// No client waits for this one's answer.
     pub(crate) fn nobody_waits(&mut self) {
         self.answered = true;
+        self.is_to_count = false;
     }
 
     /// Whether the answer is to be stored, if it may be.
     #[must_use]
     pub fn is_load(&self) -> bool {
         self.plan == Plan::Record
+    }
+
+    /// This is about the cache itself, not the application's own: the response passes to this client, is stored nowhere, makes
+    /// nothing untrue, and is in no number. For once its head is known it is too late.
+    pub fn set_aside(&mut self) {
+        if self.is_decided() {
+            return;
+        }
+        (self.is_to_count, self.is_aside, self.writes) = (false, true, false);
+        self.finish_permit(End::NotStorable);
+        self.plan = Plan::Pass;
+        self.origin.stale = None;
     }
 
     /// Whether the response is being recorded.
@@ -289,6 +310,7 @@ impl<B: Body> Exchange<B> {
         }
         if self.plan == Plan::Pass {
             self.saw(Answered::Bypass, None, now);
+            self.come_to(Answered::Bypass);
             self.state = State::Passing;
             return HeadStep::Send(self.edits(self.origin.reason, false));
         }
@@ -308,6 +330,7 @@ impl<B: Body> Exchange<B> {
             }
             Err(reason) => {
                 self.saw(Answered::Miss, stored(Act::NotStored, reason), now);
+                self.come_to(Answered::Miss);
                 self.not_stored(reason, &arrived)
             }
             Ok(draft) => {
@@ -319,6 +342,14 @@ impl<B: Body> Exchange<B> {
 
     /// The application has sent a chunk; `last` when no more follows.
     pub fn chunk(&mut self, chunk: B, last: bool, now: Timestamp) -> ChunkStep<B> {
+        let step = self.record_chunk(chunk, last, now);
+        if !matches!(step, ChunkStep::Drop) {
+            self.come_to(Answered::Miss);
+        }
+        step
+    }
+
+    fn record_chunk(&mut self, chunk: B, last: bool, now: Timestamp) -> ChunkStep<B> {
         let State::Recording(recording) = &mut self.state else {
             return if self.is_answered() { ChunkStep::Drop } else { ChunkStep::Send };
         };
@@ -365,6 +396,7 @@ impl<B: Body> Exchange<B> {
 
     /// The application will not finish. Those who wait elect another to load.
     pub fn abandon(&mut self) {
+        self.come_to(Answered::Miss);
         self.finish_write();
         self.permit = None;
         self.lease = None;
@@ -396,10 +428,25 @@ impl<B: Body> Exchange<B> {
         self.finish_permit(End::Failed(Outcome::Raised(error, stale)));
         self.state = State::Passing;
         let answer = if unsent { self.stale_for(Trouble::NoAnswer, now) } else { None };
+        self.come_to(Answered::Miss);
         if !has_begun {
             self.saw(if answer.is_some() { Answered::Stale } else { Answered::Miss }, None, now);
         }
         if self.answered { None } else { answer }
+    }
+
+    /// Counts what the request comes to, once: as soon as that is known.
+    fn come_to(&mut self, answered: Answered) {
+        if !std::mem::take(&mut self.is_to_count) {
+            return;
+        }
+        match self.plan {
+            Plan::Record => self.http.count(self.rule, answered),
+            Plan::Pass => {
+                self.http.cache.counters.count_forwarded(self.origin.reason);
+                self.http.count(self.rule, Answered::Bypass);
+            }
+        }
     }
 
     /// Counts the load as failed, once.
@@ -461,18 +508,14 @@ impl<B: Body> Exchange<B> {
         &self.request
     }
 
-    pub(crate) fn rule(&self) -> RuleId {
-        self.rule
-    }
-
     /// Why the application is run.
     pub(crate) fn reason(&self) -> Reason {
         self.origin.reason
     }
 
-    /// Whether no client has waited for it from the first.
-    pub(crate) fn is_for_nobody(&self) -> bool {
-        self.answered
+    /// Whether people who look are not to be told of it: no client waits for it, or it is about the cache itself.
+    pub(crate) fn is_untold(&self) -> bool {
+        self.answered || self.is_aside
     }
 
     pub(crate) fn watch(&self) -> &Watch {

@@ -27,8 +27,9 @@ impl<B: Body> HttpCache<B> {
             Answered::Hit => self.cache.counters.count_hit(),
             Answered::Stale => self.cache.counters.count_stale(),
             Answered::Miss => self.cache.counters.count_miss(),
-            // Counted as a miss before, and by its reason.
-            Answered::Validated | Answered::Bypass => {}
+            Answered::Validated => self.cache.counters.count_validated(),
+            // Counted by its reason.
+            Answered::Bypass => {}
         }
         self.outcomes.count(rule, outcome);
     }
@@ -86,7 +87,7 @@ fn title(method: &str, request: &Request<'_>) -> String {
 impl<B: Body> Exchange<B> {
     /// The application's answer has begun, and the request comes to this. `stored`: what becomes of that answer.
     pub(crate) fn saw(&self, outcome: Answered, stored: Option<Decision>, now: Timestamp) {
-        if self.is_for_nobody() {
+        if self.is_untold() {
             return;
         }
         let act = match outcome {

@@ -354,9 +354,6 @@ impl<B: Body> Cache<B> {
     }
 
     fn load_value(self: &Arc<Self>, turn: Turn<B>, lease: Option<Lease>, now: Timestamp) -> Step<B> {
-        if !turn.is_refresh {
-            self.counters.count_miss();
-        }
         Step::Load(Load::new(self, turn, lease, now))
     }
 

@@ -30,6 +30,8 @@ pub struct Load<B: Body> {
     passage: Passage,
     stamp: Option<Stamp>,
     lease: Option<Lease>,
+    /// What its call comes to is still to be counted.
+    is_to_count: bool,
 }
 
 impl<B: Body> Load<B> {
@@ -38,7 +40,8 @@ impl<B: Body> Load<B> {
         let stamp = share.and_then(|share| share.stamp(now));
         let began = (cache.log.position(), now);
         let passage = cache.underway.begin(turn.key);
-        Self { cache: Arc::clone(cache), turn, began, passage, stamp, lease }
+        let is_to_count = !turn.is_refresh;
+        Self { cache: Arc::clone(cache), turn, began, passage, stamp, lease, is_to_count }
     }
 
     /// What may be used if this takes too long or fails.
@@ -103,8 +106,8 @@ impl<B: Body> Load<B> {
         if stale.is_some() || self.turn.is_refresh {
             self.cache.retries.note(self.turn.key, now, RETRY_AFTER);
         }
-        if stale.is_some() && !self.turn.is_refresh {
-            self.cache.counters.count_rescued();
+        if stale.is_some() && std::mem::take(&mut self.is_to_count) {
+            self.cache.counters.count_stale();
         }
         if let Some(permit) = self.turn.permit.take() {
             permit.finish(End::Failed(Outcome::Raised(error, stale.clone())));
@@ -113,5 +116,13 @@ impl<B: Body> Load<B> {
             lease.end(LeaseEnd::Failed);
         }
         stale
+    }
+}
+
+impl<B: Body> Drop for Load<B> {
+    fn drop(&mut self) {
+        if self.is_to_count {
+            self.cache.counters.count_miss();
+        }
     }
 }

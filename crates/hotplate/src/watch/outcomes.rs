@@ -67,12 +67,6 @@ impl Outcomes {
         self.counter(rule, outcome).fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A miss was answered in another way after all.
-    pub(crate) fn instead_of_miss(&self, rule: RuleId, outcome: Answered) {
-        self.count(rule, outcome);
-        self.counter(rule, Answered::Miss).fetch_sub(1, Ordering::Relaxed);
-    }
-
     fn counter(&self, rule: RuleId, outcome: Answered) -> &AtomicU64 {
         let last = self.rules.len() - 1;
         let place = match rule {

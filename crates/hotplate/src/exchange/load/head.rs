@@ -84,11 +84,15 @@ impl<B: Body> Exchange<B> {
         });
         match answer {
             Some(response) => {
+                self.come_to(Answered::Miss);
                 self.answered = true;
                 HeadStep::Answer(response)
             }
             None if hold => HeadStep::Hold,
-            None => HeadStep::Send(edits),
+            None => {
+                self.come_to(Answered::Miss);
+                HeadStep::Send(edits)
+            }
         }
     }
 
@@ -136,6 +140,9 @@ impl<B: Body> Exchange<B> {
         }
         let refused = Decision { status: Some(status), ..Decision::new(Act::NotStored, Reason::ServerError) };
         self.saw(if answer.is_some() { Answered::Stale } else { Answered::Miss }, Some(refused), now);
+        if answer.is_none() {
+            self.come_to(Answered::Miss);
+        }
         match answer {
             Some(response) => {
                 self.answered = true;
@@ -178,8 +185,7 @@ impl<B: Body> Exchange<B> {
         if self.answered {
             return None;
         }
-        self.http.cache.counters.count_rescued();
-        self.http.outcomes.instead_of_miss(self.rule, Answered::Stale);
+        self.come_to(Answered::Stale);
         let status = CacheStatus {
             ttl_seconds: Some(stale.meta.ttl_millis(now).div_euclid(1000)),
             detail: Some(Reason::StaleIfError.token()),
@@ -219,8 +225,7 @@ impl<B: Body> Exchange<B> {
             }
         };
         if !self.answered {
-            http.cache.counters.count_validated();
-            http.outcomes.instead_of_miss(self.rule, Answered::Validated);
+            self.come_to(Answered::Validated);
             self.saw(Answered::Validated, None, now);
         }
         http.cache.retries.clear(self.origin.key);

@@ -18,7 +18,6 @@ use crate::key::Key;
 use crate::log::{Footprint, Position, Standing};
 use crate::share::{Place, Purpose, SeekJob, Share, Sought};
 use crate::tier::local::Slot;
-use crate::watch::outcomes::Answered;
 
 /// How often one request waits for another one's load before it is forwarded on its own.
 const MOST_WAITS: u8 = 3;
@@ -90,7 +89,6 @@ impl<B: Body> HttpCache<B> {
                 if let Some(share) = share {
                     return Lookup::Seek(self.seek(share, asked, origin, Some(permit)));
                 }
-                self.count(asked.rule_id, Answered::Miss);
                 Lookup::Load(Exchange::record(Arc::clone(self), asked, origin, Some(permit), position))
             }
         }
@@ -171,7 +169,6 @@ impl<B: Body> HttpCache<B> {
             permit.finish(end);
             return self.alone(asked, Origin::miss(Reason::HitForMiss, origin.key));
         }
-        self.count(asked.rule_id, Answered::Miss);
         let position = self.cache.log.position();
         let mut origin = origin;
         origin.stale = origin.stale.filter(|stale| self.is_usable(stale));
@@ -208,7 +205,6 @@ impl<B: Body> HttpCache<B> {
         if head.range.is_some() || head.is_head() || head.directives.no_store {
             return self.pass(asked, origin.reason);
         }
-        self.count(asked.rule_id, Answered::Miss);
         let position = self.cache.log.position();
         // What is stored is not validated by a client that may not see it.
         let origin = Origin { stale: None, ..origin };
@@ -227,9 +223,6 @@ impl<B: Body> HttpCache<B> {
         reason: Reason,
         now: Timestamp,
     ) -> Lookup<B> {
-        let exchange = Exchange::bypass(Arc::clone(self), request, head, reason, now);
-        self.cache.counters.count_forwarded(reason);
-        self.outcomes.count(exchange.rule(), Answered::Bypass);
-        Lookup::Forward(exchange)
+        Lookup::Forward(Exchange::bypass(Arc::clone(self), request, head, reason, now))
     }
 }
