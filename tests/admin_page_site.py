@@ -31,7 +31,7 @@ RULES = [
 def application(cache: Cache, auth: Any) -> FastAPI:
     """Products, and the admin API beside them."""
     app = FastAPI(docs_url=None, redoc_url=None, lifespan=cache.lifespan)
-    app.add_middleware(CacheMiddleware, cache=cache, ttl=60, rules=RULES, exclude=[MOUNT])
+    app.add_middleware(CacheMiddleware, cache=cache, ttl=60, rules=RULES)
 
     @app.get("/products/{name:path}")
     async def product(name: str) -> dict[str, str]:

@@ -16,10 +16,10 @@ TOKEN = "correct-horse-battery-staple"
 MEMBER = {"Authorization": "Bearer ada-token"}
 PAN = {"name": "Cast-iron pan", "category": "pans", "price_cents": 5900}
 
+# Beside the API, and not inside of it: other tests use that as it is.
 app = Starlette(
     lifespan=cache.lifespan, routes=[Mount("/_cache", admin_app(cache, auth=TOKEN)), Mount("/", app=products)]
 )
-"""The page is outside of the middleware: what it asks is not counted as traffic."""
 
 
 async def shop_around(client: Client, seed: int, enough: asyncio.Event, pause_seconds: float = 0.0) -> Counter[str]:

@@ -3,21 +3,37 @@
 /** No answer, or none of this API's: worth asking again. */
 export class Away extends Error {}
 
-/** The token is missing, wrong or no longer good. */
-export class Refused extends Error {}
+/** The token is missing, wrong or no longer good (401), or whoever asks may not (403). */
+export class Refused extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
 
 /** The server understood, and says what is wrong with the request. */
 export class Wrong extends Error {}
+
+/** The answer to a question that was asked with another token than there is now: it is nobody's business any more. */
+export class Outdated extends Error {}
 
 const PATIENCE_MILLISECONDS = 10_000;
 // One token for each mount of an origin, in this tab, until it is closed.
 const PLACE = `hotplate token for ${new URL(".", document.baseURI).pathname}`;
 
+let tokens = 0; // how many there have been
+
 /** The token, or null. */
 export const token = {
   get: () => sessionStorage.getItem(PLACE),
-  set: (value) => sessionStorage.setItem(PLACE, value),
-  forget: () => sessionStorage.removeItem(PLACE),
+  set(value) {
+    tokens += 1;
+    sessionStorage.setItem(PLACE, value);
+  },
+  forget() {
+    tokens += 1;
+    sessionStorage.removeItem(PLACE);
+  },
 };
 
 /** GETs JSON; parameters that are empty are left out. */
@@ -35,6 +51,7 @@ export function post(path, body) {
 async function ask(path, request) {
   const headers = { Accept: "application/json", ...request.headers };
   if (token.get() !== null) headers.Authorization = `Bearer ${token.get()}`;
+  const asked = tokens;
   const patience = AbortSignal.timeout(PATIENCE_MILLISECONDS);
   let response, answer;
   try {
@@ -45,10 +62,12 @@ async function ask(path, request) {
       return null;
     });
   } catch {
+    if (asked !== tokens) throw new Outdated();
     throw new Away(patience.aborted ? `no answer within ${PATIENCE_MILLISECONDS / 1000} s` : "no connection");
   }
+  if (asked !== tokens) throw new Outdated();
   const detail = words(answer?.detail);
-  if (response.status === 401 || response.status === 403) throw new Refused(detail);
+  if (response.status === 401 || response.status === 403) throw new Refused(response.status, detail);
   if (response.status >= 500) throw new Away(`status ${response.status}`);
   if (!response.ok) throw new Wrong(detail || `status ${response.status}`);
   if (answer === null) throw new Away("the answer is not this API's");

@@ -1,6 +1,6 @@
 // The form that invalidates: it shows what would match while one types, and asks before it does anything.
 
-import { Wrong, post } from "./api.js";
+import { Outdated, Wrong, post } from "./api.js";
 import { announce, fill, find, make, write } from "./dom.js";
 import { count, size, whole } from "./words.js";
 
@@ -58,7 +58,7 @@ export function prepareInvalidation(guard, done) {
       try {
         match = await post("preview", named);
       } catch (error) {
-        problem("invalidate-error", error);
+        if (!(error instanceof Outdated)) problem("invalidate-error", error);
         throw error;
       }
       asked = { ...named, soft: find("invalidate-soft").checked };

@@ -1,6 +1,6 @@
 // The look-up of one URL or key: what is stored of it, and what a request for it would get.
 
-import { Wrong, get } from "./api.js";
+import { Outdated, Wrong, get } from "./api.js";
 import { announce, find, make, write } from "./dom.js";
 import { count, size, span } from "./words.js";
 
@@ -54,7 +54,7 @@ async function look(what, partition, invalidate) {
     ({ entries } = await get("entry", { ...asked, partition }));
     sentence = asked.url ? await explained(asked) : "";
   } catch (problem) {
-    if (mine === latest) {
+    if (mine === latest && !(problem instanceof Outdated)) {
       error.hidden = !(problem instanceof Wrong);
       write(error, problem.message);
       find("lookup-result").hidden = true;

@@ -1,6 +1,6 @@
 // The page: who may see it, when it asks, and what it shows of the answers.
 
-import { Away, Refused, Wrong, get, token } from "./api.js";
+import { Away, Outdated, Refused, Wrong, get, token } from "./api.js";
 import { announce, figure, find, write } from "./dom.js";
 import { History, OUTCOMES, hitRate } from "./figures.js";
 import { mark, outcomesOverTime, shareOverTime, shown, timeAt } from "./graphs.js";
@@ -11,8 +11,6 @@ import { count, moment, percent, rate } from "./words.js";
 
 const POLL_MILLISECONDS = 2000;
 const DECISIONS = 100;
-// What this page asks is no traffic worth a look.
-const HERE = location.host + new URL(".", document.baseURI).pathname;
 const TOKEN = /^[\x21-\x7e]+$/;
 
 let history = new History();
@@ -21,7 +19,6 @@ let away = null; // since when there is no answer, and why
 let timer = null;
 let paused = false;
 let turn = 0; // counts up with every question of the poll: an answer to an older one is not shown
-let session = 0; // counts up with every token, for the same reason
 let pointer = null; // the time at which the pointer is on a graph
 
 const now = () => Date.now() / 1000;
@@ -35,12 +32,12 @@ async function poll() {
     const stats = await get("stats");
     const { decisions } = await get("decisions", { most: DECISIONS });
     if (mine !== turn) return;
-    answer = { stats, decisions: decisions.filter(({ url }) => !url.startsWith(HERE)) };
+    answer = { stats, decisions };
     history.add(stats.processes, now());
     back();
     show();
   } catch (error) {
-    if (mine !== turn) return;
+    if (mine !== turn || error instanceof Outdated) return;
     if (error instanceof Refused) return refuse(error);
     if (!(error instanceof Away || error instanceof Wrong)) console.error(error);
     history.gap(now());
@@ -57,11 +54,10 @@ function plan() {
 
 /** Runs a request of a form. A refused token leads to the sign-in; other trouble is told by `tell`, or shown above. */
 async function guard(request, tell) {
-  const mine = session;
   try {
     await request();
   } catch (error) {
-    if (mine !== session) return;
+    if (error instanceof Outdated) return;
     if (error instanceof Refused) refuse(error);
     else if (!(error instanceof Away || error instanceof Wrong)) throw error;
     else if (tell) tell(error);
@@ -75,10 +71,11 @@ async function guard(request, tell) {
 function refuse(error) {
   const had = token.get() !== null;
   const seen = answer !== null;
-  const detail = error.message ? ` The server says: ${error.message}` : "";
+  const kept = seen ? "You are not let in any more." : error.status === 403 ? "You are not let in." : "";
+  const why = !had ? kept : seen ? "The token has expired." : "This token is not accepted.";
   token.forget();
   clear();
-  write(find("sign-in-why"), !had ? "" : seen ? `The token has expired.${detail}` : `This token is not accepted.${detail}`);
+  write(find("sign-in-why"), why && error.message ? `${why} The server says: ${error.message}` : why);
   find("sign-in").hidden = false;
   find("token").value = "";
   find("token").focus();
@@ -86,7 +83,6 @@ function refuse(error) {
 
 /** Takes everything away that was shown. */
 function clear() {
-  session += 1;
   turn += 1;
   clearTimeout(timer);
   history = new History();
@@ -108,7 +104,6 @@ find("sign-in-form").addEventListener("submit", (event) => {
   }
   write(find("sign-in-why"), "");
   token.set(typed);
-  session += 1;
   find("sign-in").hidden = true;
   poll();
 });
@@ -131,7 +126,7 @@ function lost(error) {
   const known = error instanceof Away || error instanceof Wrong;
   const what = known ? "No answer from the server" : "The answers could not be shown";
   const before = answer ? " What is shown is from before." : "";
-  write(find("notice"), `${what} since ${moment(away.since)} (${error.message}). Trying again.${before}`);
+  write(find("notice"), `${what} since ${moment(away.since)} (${error.message}).${paused ? "" : " Trying again."}${before}`);
   find("notice").hidden = false;
   document.body.classList.add("away");
   if (answer) graphs();
