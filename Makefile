@@ -37,7 +37,7 @@ BENCH_VENV := $(VENV)-bench
 BENCH_PACKAGES := $(BENCH_VENV)/.packages
 
 .PHONY: help demo serve build test test-rust test-python check check-rust check-python bench bench-policy bench-border \
-	bench-invalidation bench-metrics bench-objects bench-values fuzz conformance format lock clean prerequisites redis-server
+	bench-invalidation bench-metrics bench-objects bench-values fuzz conformance format lock clean prerequisites redis-server chromium
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,7 +56,7 @@ test-rust: $(PACKAGES) | redis-server
 	$(CARGO) test --locked --workspace --exclude hotplate-python --features hotplate/redis
 	$(FUZZ_ENV) $(CARGO) test --locked --quiet --manifest-path fuzz/Cargo.toml --test smoke
 
-test-python: $(EXTENSION) | redis-server
+test-python: $(EXTENSION) | redis-server chromium
 	$(BIN)/python -m pytest
 
 check: check-rust check-python ## format, lints, types, documentation; warnings are errors
@@ -163,3 +163,16 @@ redis-server:
 	command -v '$(REDIS_SERVER)' >/dev/null || missing 'redis-server 7.0 or later ($(REDIS_SERVER) is not on the PATH)'; \
 	version=$$('$(REDIS_SERVER)' --version | sed -n 's/.* v=\([0-9.]*\) .*/\1/p') || true; \
 	awk -v found="$$version" 'BEGIN { exit !(found + 0 >= 7) }' || missing "redis-server 7.0 or later (found $${version:-something else})"
+
+# The tests of the admin page drive a real browser: Chromium, or what CHROMIUM names.
+chromium:
+	@found() { for name in $${CHROMIUM:-chromium chromium-browser google-chrome google-chrome-stable}; do \
+		command -v "$$name" >/dev/null && return 0; done; return 1; }; \
+	root=; test "$$(id -u)" = 0 || root='sudo -n'; \
+	if test -z "$${CHROMIUM:-}" && ! found && $$root apt-get --version >/dev/null 2>&1; then \
+		printf 'installing chromium, in which the tests open the admin page\n'; \
+		$$root env DEBIAN_FRONTEND=noninteractive bash -c \
+			'apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium' >/dev/null || true; \
+	fi; \
+	found || { printf 'the tests need Chromium (%s is not on the PATH).\n  Install: apt-get install chromium   (macOS: brew install --cask chromium)\n' \
+		"$${CHROMIUM:-chromium}" >&2; exit 1; }

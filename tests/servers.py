@@ -142,12 +142,16 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(app: Any, **options: Any) -> AsyncIterator[Server]:
-    """A uvicorn with ``app`` on the running loop, from ready to ended. ``options`` are those of ``uvicorn.Config``."""
+async def serving(app: Any, *, port: int = 0, **options: Any) -> AsyncIterator[Server]:
+    """A uvicorn with ``app`` on the running loop, from ready to ended. ``options`` are those of ``uvicorn.Config``.
+
+    ``port``: where an earlier one was, to be what its clients find again.
+    """
     defaults = {"http": "h11", "ws": "none", "log_config": None, "access_log": False, "timeout_graceful_shutdown": 5}
     # asyncio sends without delay only where the protocol is named.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind((HOST, 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
         server = uvicorn.Server(uvicorn.Config(app, backlog=2048, **(defaults | options)))
         task = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
         try:

@@ -1,8 +1,10 @@
 """A product API whose slow reads are cached: the whole of hotplate's use is in this file.
 
-Run it: `make serve`, then http://127.0.0.1:8000/docs. Try `curl -i http://127.0.0.1:8000/products` twice.
+Run it: `make serve`, then http://127.0.0.1:8000/docs. Try `curl -i http://127.0.0.1:8000/products` twice. With a
+`CACHE_TOKEN` of 16 characters or more in the environment the cache can be watched at http://127.0.0.1:8000/_cache/.
 """
 
+import os
 from collections import Counter
 from dataclasses import asdict
 from typing import Annotated
@@ -11,7 +13,7 @@ from fastapi import FastAPI, HTTPException, Query, Response
 
 from examples.products.members import AuthStateDep, partition_by_auth_state
 from examples.products.store import NewProduct, Product, open_store
-from hotplate import Cache, CacheMiddleware, Rule
+from hotplate import Cache, CacheMiddleware, Rule, admin_router
 from hotplate.fastapi import CacheDep
 
 store = open_store()
@@ -36,6 +38,8 @@ app.add_middleware(
     ],
     x_cache=True,
 )
+if token := os.environ.get("CACHE_TOKEN"):
+    app.include_router(admin_router(cache, auth=token), prefix="/_cache")  # the page is at /_cache/
 
 
 @app.get("/products")
