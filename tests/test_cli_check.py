@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from hotplate import CacheMiddleware, Rule
+from hotplate import Cache, CacheMiddleware, Rule, admin_router
 from hotplate.cli.check.verdicts import sample_of
 from tests.checked import app_of, endpoint, findings, found, table, verdicts
 from tests.command_line import on_terminal, run
@@ -110,6 +110,15 @@ def test_an_application_that_is_none_of_these_has_no_routes_and_its_cache_is_sti
 
     assert table(CacheMiddleware(app, ttl=30, rules=[Rule("/a")])) == []
     assert found(CacheMiddleware(app, ttl=30, rules=[Rule("/a")])) == [("fail", "workers"), ("warn", "memory")]
+
+
+def test_what_administers_a_cache_is_never_in_it() -> None:
+    cache = Cache()
+    app = app_of(cache=cache)
+    app.include_router(admin_router(cache, auth="correct-horse-battery-staple"), prefix="/_cache")
+    lifetimes = {path: lifetime for method, path, _, lifetime in table(app) if method == "GET"}
+    assert lifetimes["/_cache/stats"] == lifetimes["/_cache/"] == "never"
+    assert findings(app) == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,10 @@
 from hotplate._core import Exchange
 from hotplate.asgi import Scope
 
-__all__ = ["stand_aside"]
+__all__ = ["SCHEMA_MARK", "stand_aside"]
+
+SCHEMA_MARK = "x-hotplate-aside"
+"""What an operation has in its OpenAPI schema that stands aside: no cache stores its answers."""
 
 
 def stand_aside(scope: Scope) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from hotplate.admin.aside import SCHEMA_MARK
 from hotplate.admin.operations import Operation
 from hotplate.admin.questions import MOST_DECISIONS, MOST_TARGETS
 
@@ -322,7 +323,7 @@ def described(operation: Operation, *, is_guarded: bool) -> dict[str, Any]:
     }
     for status in _statuses(operation, is_guarded):
         responses[status] = {"model": Refusal, "description": _REFUSALS[status]}
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = {SCHEMA_MARK: True}
     if operation.parameters:
         extra["parameters"] = [{"name": name, "in": "query", **PARAMETERS[name]} for name in operation.parameters]
     if operation.name == "explain":
@@ -356,4 +357,5 @@ def described_file(name: str) -> dict[str, Any]:
         "response_model": None,
         "response_class": Response,
         "responses": {200: {"content": {"*/*": {"schema": {"type": "string"}}}, "description": "The file."}},
+        "openapi_extra": {SCHEMA_MARK: True},
     }

@@ -8,9 +8,10 @@ they came by ``include_router``, not at all.
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hotplate.admin.aside import SCHEMA_MARK
 from hotplate.stacks import layers
 
 __all__ = ["Identity", "Route", "routes_of", "schema_trouble"]
@@ -52,6 +53,8 @@ class Route:
     """Request fields that it reads as parameters."""
     cookies: tuple[str, ...] = ()
     queries: tuple[str, ...] = ()
+    is_aside: bool = False
+    """Whether it administers a cache, which stores nothing of it."""
     prefix: str = field(default="", compare=False)
     """What it is mounted under."""
 
@@ -113,8 +116,7 @@ def _gathered(found: Mapping[str, Route], shapes: Mapping[str, str], prefix: str
         if method == "HEAD" and f"GET {formatted}" in found:
             continue
         path = prefix + shapes.get(formatted, route.path.removeprefix(prefix))
-        known = {name: getattr(route, name) for name in ("is_described", "identities", "headers", "cookies", "queries")}
-        gathered.append(Route(path, method, _sample(path), prefix=prefix, **known))
+        gathered.append(replace(route, path=path, sample=_sample(path)))
     return sorted(gathered, key=lambda one: (one.path, _rank(one.method)))
 
 
@@ -173,6 +175,7 @@ def _described(
         headers=tuple(parameters["header"]),
         cookies=tuple(parameters["cookie"]),
         queries=tuple(parameters["query"]),
+        is_aside=operation.get(SCHEMA_MARK) is True,
         prefix=prefix,
     )
 

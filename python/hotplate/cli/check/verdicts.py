@@ -17,6 +17,9 @@ from hotplate.rules import Query, Rule
 __all__ = ["Verdict", "sample_of", "verdicts"]
 
 
+_REASONS = {"method": "forwarded", "excluded": "excluded", "rule-no-store": "not cached", "aside": "never"}
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What holds for some paths of a route."""
@@ -53,9 +56,7 @@ class Verdict:
     def lifetime_text(self) -> str:
         """For how long a response is stored, in words."""
         if self.reason is not None:
-            return {"method": "forwarded", "excluded": "excluded", "rule-no-store": "not cached"}.get(
-                self.reason, self.reason
-            )
+            return _REASONS.get(self.reason, self.reason)
         if self.ttl is None:
             return "as the response says"
         return age_text(self.ttl) + (" whatever the response says" if self.override else "")
@@ -96,7 +97,9 @@ def sample_of(pattern: str) -> str:
 def _verdict(middleware: CacheMiddleware, route: Route, path: str, shown: str) -> Verdict:
     settings = middleware.settings
     rule, reason = middleware.rule_of(route.method, path)
-    if reason == "excluded":
+    if route.is_aside and reason is None:
+        reason = "aside"
+    if reason in ("excluded", "aside"):
         rule = None  # whatever rules say
     spoken: Any = Rule("*") if rule is None else rule
     cookies = spoken.cookies
