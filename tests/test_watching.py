@@ -221,3 +221,21 @@ async def test_without_the_shared_tier_a_process_sees_itself(redis_server: Redis
     assert total["shared"] is not None
     assert total["shared"]["breaker"] == "open"
     assert await one.cache.watch.entry(key="nothing") == []
+
+
+async def test_who_only_looks_is_no_process(redis: RedisServer) -> None:
+    fleet = Fleet(redis)
+    (node,) = await fleet.nodes(1, rules=[PRODUCTS])
+    looker = fleet.cache()
+    looker.core.only_look()
+    await Node(cache=looker, clock=fleet.clock).ready()
+    process = node.cache.watch.report()["process"]
+    told: set[str] = set()
+
+    async def tells_thrice() -> bool:
+        told.add(str(redis.command("HGET", f"{fleet.prefix}:{{reports}}:told", process)))
+        return len(told) > 3
+
+    await eventually(tells_thrice, "three reports of the process")
+    assert redis.command("HKEYS", f"{fleet.prefix}:{{reports}}:told") == [process]
+    assert [report["process"] for report in (await looker.watch.reports())[1:]] == [process]

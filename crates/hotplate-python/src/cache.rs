@@ -107,6 +107,11 @@ impl CacheCore {
         self.connection.start(py)
     }
 
+    /// To be called before anything else by who only looks at a cache: it is not counted among its processes.
+    fn only_look(&self) {
+        self.connection.only_look();
+    }
+
     /// Takes up work in a process that was forked off.
     fn after_fork(&self) {
         self.cache.after_fork();

@@ -29,6 +29,8 @@ struct Inner {
     share: Arc<Share>,
     clock: Arc<dyn Clock>,
     started: AtomicBool,
+    /// Who only looks at the cache tells nothing of itself.
+    only_looks: AtomicBool,
     /// Whether people know that something is wrong.
     is_told: AtomicBool,
     /// When they were last told.
@@ -97,6 +99,7 @@ impl Connection {
             share,
             clock: Arc::clone(clock),
             started: AtomicBool::new(false),
+            only_looks: AtomicBool::new(false),
             is_told: AtomicBool::new(false),
             told: Mutex::new(None),
             tasks: Mutex::new(Vec::new()),
@@ -121,6 +124,13 @@ impl Connection {
             inner.tell(py);
         }
         if inner.started.load(Ordering::Acquire) { Ok(()) } else { inner.start() }
+    }
+
+    /// From the beginning tells nothing of this process: it only looks at what others have.
+    pub(crate) fn only_look(&self) {
+        if let Some(inner) = &self.0 {
+            inner.only_looks.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Begins anew in a process that was forked off, when it is next needed.
@@ -190,7 +200,9 @@ impl Inner {
         tasks.push(runtime::spawn(self.tier.supervise())?);
         tasks.push(runtime::spawn(Arc::clone(&self.share).follow())?);
         tasks.push(runtime::spawn(Arc::clone(&self.share).keep_leases())?);
-        tasks.push(runtime::spawn(Arc::clone(&self.share).tell_reports())?);
+        if !self.only_looks.load(Ordering::Relaxed) {
+            tasks.push(runtime::spawn(Arc::clone(&self.share).tell_reports())?);
+        }
         self.started.store(true, Ordering::Release);
         Ok(())
     }

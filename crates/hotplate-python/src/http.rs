@@ -75,7 +75,8 @@ impl HttpCache {
         body: Option<&Bound<'py, PyBytes>>,
         previous: Option<&Step>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let began = previous.map_or_else(Began::now, |step| step.began);
+        let entered = Began::now();
+        let began = previous.map_or(entered, |step| step.began);
         let py = scope.py();
         let held = Held::read(&as_dict(scope)?)?;
         let lines = held.lines();
@@ -106,7 +107,7 @@ impl HttpCache {
             },
         };
         self.connection.start(py)?;
-        let now = self.http.cache().now();
+        let now = self.http.cache().at(entered.moment());
         let mut partition = |rule| self.partition(scope, rule);
         let found = match previous.and_then(Step::take_sought) {
             Some((seek, sought)) => self.http.resume(&request, &round, now, &mut partition, seek, sought),

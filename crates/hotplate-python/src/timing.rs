@@ -13,6 +13,11 @@ impl Began {
         Self(Instant::now())
     }
 
+    /// It itself.
+    pub(crate) fn moment(self) -> Instant {
+        self.0
+    }
+
     /// How long ago it was.
     pub(crate) fn elapsed(self) -> Duration {
         self.0.elapsed()

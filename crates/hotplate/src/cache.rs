@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hotplate_policy::freshness::StoredMeta;
 use hotplate_policy::time::Timestamp;
@@ -151,6 +151,12 @@ impl<B: Body> Cache<B> {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The time at a moment that was just read; see [`Clock::at`].
+    #[must_use]
+    pub fn at(&self, moment: Instant) -> Timestamp {
+        self.clock.at(moment)
     }
 
     /// Appends a record to the invalidation log: nothing that matches `target` and was loaded, or began to

@@ -12,6 +12,11 @@ const TOLERATED_MILLIS: i64 = 50;
 pub trait Clock: Send + Sync {
     /// The time now. Never earlier than an answer given before.
     fn now(&self) -> Timestamp;
+
+    /// The time at a moment that was just read, for who measures from it too: a reading less.
+    fn at(&self, _moment: Instant) -> Timestamp {
+        self.now()
+    }
 }
 
 /// The system's clock: the monotonic clock, set by the wall clock, and only ever set forward.
@@ -55,8 +60,14 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the clocks")]
     fn now(&self) -> Timestamp {
-        let elapsed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.at(Instant::now())
+    }
+
+    fn at(&self, moment: Instant) -> Timestamp {
+        let elapsed = moment.saturating_duration_since(self.started);
+        let elapsed = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
         let known = self.wall_at_start.load(Ordering::Relaxed);
         // Within one millisecond the wall clock has nothing new to tell, and reading it is a part of every hit.
         if self.both_read.load(Ordering::Relaxed) == elapsed {

@@ -78,6 +78,7 @@ class RedisConnection:
         # The cache looks at its middlewares, and does not keep them.
         self._middlewares = middlewares or [CacheMiddleware(_nothing, cache=cache)]
         self._loop = asyncio.new_event_loop()
+        cache.core.only_look()  # it is none of the processes whose numbers are shown
         cache.core.start()
         try:
             self._await_server()
