@@ -36,8 +36,8 @@ EXTENSION := $(VENV)/.extension
 BENCH_VENV := $(VENV)-bench
 BENCH_PACKAGES := $(BENCH_VENV)/.packages
 
-.PHONY: help demo serve build test test-rust test-python check check-rust check-python bench bench-policy bench-border \
-	bench-invalidation bench-metrics bench-objects bench-values fuzz conformance format lock clean prerequisites redis-server
+.PHONY: help demo serve build test test-rust test-python check check-rust check-python bench bench-guard bench-policy bench-border \
+	bench-invalidation bench-metrics bench-objects bench-values fuzz conformance format lock clean prerequisites redis-server valgrind
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,11 @@ check-python: $(EXTENSION)
 
 bench: $(EXTENSION) ## requests/s of a cached response against its limits; results in bench/results/
 	@$(BIN)/python -m bench.http_hits $(BENCH)
+
+bench-guard: prerequisites | valgrind ## instructions of the hit path and its parts, against bench/instructions.json; UPDATE=1 writes that anew
+	@program=$$($(CARGO) build --locked --quiet --release --package hotplate-bench --bin instructions --message-format json \
+		| sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p'); \
+	$(PYTHON) -m bench.instructions "$$program" $(if $(UPDATE),--update)
 
 bench-policy: prerequisites ## ns and allocations of a policy decision; a run is in bench/results/
 	@$(CARGO) bench --locked --quiet --package hotplate-policy --bench decide
@@ -163,3 +168,13 @@ redis-server:
 	command -v '$(REDIS_SERVER)' >/dev/null || missing 'redis-server 7.0 or later ($(REDIS_SERVER) is not on the PATH)'; \
 	version=$$('$(REDIS_SERVER)' --version | sed -n 's/.* v=\([0-9.]*\) .*/\1/p') || true; \
 	awk -v found="$$version" 'BEGIN { exit !(found + 0 >= 7) }' || missing "redis-server 7.0 or later (found $${version:-something else})"
+
+valgrind:
+	@root=; test "$$(id -u)" = 0 || root='sudo -n'; \
+	if ! command -v valgrind >/dev/null && $$root apt-get --version >/dev/null 2>&1; then \
+		printf 'installing valgrind, which counts instructions\n'; \
+		$$root env DEBIAN_FRONTEND=noninteractive bash -c \
+			'apt-get update -qq && apt-get install -y -qq --no-install-recommends valgrind' >/dev/null || true; \
+	fi; \
+	command -v valgrind >/dev/null \
+		|| { printf 'make bench-guard needs valgrind.\n  Install: apt-get install valgrind   (Linux only)\n' >&2; exit 1; }
