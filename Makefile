@@ -37,7 +37,7 @@ BENCH_VENV := $(VENV)-bench
 BENCH_PACKAGES := $(BENCH_VENV)/.packages
 
 .PHONY: help demo serve build test test-rust test-python check check-rust check-python bench bench-guard bench-policy bench-border \
-	bench-invalidation bench-metrics bench-objects bench-values fuzz conformance format lock clean prerequisites redis-server valgrind bench-hit-ratio
+	bench-invalidation bench-metrics bench-objects bench-values fuzz conformance format lock clean prerequisites redis-server valgrind bench-growth bench-hit-ratio
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,11 @@ bench-guard: prerequisites | valgrind ## instructions of the hit path and its pa
 	@program=$$($(CARGO) build --locked --quiet --release --package hotplate-bench --bin instructions --message-format json \
 		| sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p'); \
 	$(PYTHON) -m bench.instructions "$$program" $(if $(UPDATE),--update)
+
+bench-growth: prerequisites | valgrind ## a hit by entries, tags and markers, in instructions and time (half an hour); a run is in bench/results/
+	@program=$$($(CARGO) build --locked --quiet --release --package hotplate-bench --bin growth --message-format json \
+		| sed -n 's/.*"name":"growth".*"executable":"\([^"]*\)".*/\1/p'); \
+	$(PYTHON) -m bench.growth "$$program" $(BENCH)
 
 bench-hit-ratio: prerequisites ## how often what is asked for is still there, against Belady and LRU; a run is in bench/results/
 	@$(CARGO) run --locked --quiet --release --package hotplate-bench --bin hit_ratio
