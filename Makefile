@@ -36,8 +36,9 @@ EXTENSION := $(VENV)/.extension
 BENCH_VENV := $(VENV)-bench
 BENCH_PACKAGES := $(BENCH_VENV)/.packages
 
-.PHONY: help demo serve build test test-rust test-python check check-rust check-python bench bench-policy bench-border \
-	bench-invalidation bench-metrics bench-objects bench-values fuzz conformance format lock clean prerequisites redis-server chromium
+.PHONY: help demo serve build test test-rust test-python check check-rust check-python bench bench-border bench-growth bench-guard \
+	bench-hit-ratio bench-invalidation bench-metrics bench-objects bench-policy bench-values fuzz conformance format lock clean \
+	prerequisites redis-server chromium valgrind
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +79,19 @@ check-python: $(EXTENSION)
 
 bench: $(EXTENSION) ## requests/s of a cached response against its limits; results in bench/results/
 	@$(BIN)/python -m bench.http_hits $(BENCH)
+
+bench-guard: prerequisites | valgrind ## instructions of the hit path and its parts, against bench/instructions.json; UPDATE=1 writes that anew
+	@program=$$($(CARGO) build --locked --quiet --release --package hotplate-bench --bin instructions --message-format json \
+		| sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p'); \
+	$(PYTHON) -m bench.instructions "$$program" $(if $(UPDATE),--update)
+
+bench-growth: prerequisites | valgrind ## a hit by entries, tags and markers, in instructions and time (half an hour); a run is in bench/results/
+	@program=$$($(CARGO) build --locked --quiet --release --package hotplate-bench --bin growth --message-format json \
+		| sed -n 's/.*"name":"growth".*"executable":"\([^"]*\)".*/\1/p'); \
+	$(PYTHON) -m bench.growth "$$program" $(BENCH)
+
+bench-hit-ratio: prerequisites ## how often what is asked for is still there, against Belady and LRU; a run is in bench/results/
+	@$(CARGO) run --locked --quiet --release --package hotplate-bench --bin hit_ratio
 
 bench-policy: prerequisites ## ns and allocations of a policy decision; a run is in bench/results/
 	@$(CARGO) bench --locked --quiet --package hotplate-policy --bench decide
@@ -176,3 +190,13 @@ chromium:
 	fi; \
 	found || { printf 'the tests need Chromium (%s is not on the PATH).\n  Install: apt-get install chromium   (macOS: brew install --cask chromium)\n' \
 		"$${CHROMIUM:-chromium}" >&2; exit 1; }
+
+valgrind:
+	@root=; test "$$(id -u)" = 0 || root='sudo -n'; \
+	if ! command -v valgrind >/dev/null && $$root apt-get --version >/dev/null 2>&1; then \
+		printf 'installing valgrind, which counts instructions\n'; \
+		$$root env DEBIAN_FRONTEND=noninteractive bash -c \
+			'apt-get update -qq && apt-get install -y -qq --no-install-recommends valgrind' >/dev/null || true; \
+	fi; \
+	command -v valgrind >/dev/null \
+		|| { printf 'make bench-guard needs valgrind.\n  Install: apt-get install valgrind   (Linux only)\n' >&2; exit 1; }
