@@ -72,26 +72,26 @@ def test_a_prefix_that_nobody_named_is_a_warning(redis: RedisServer) -> None:
     assert "prefix" not in examined(f"{redis.url}?prefix=shop", None)
 
 
-def test_it_leaves_nothing_behind(redis: RedisServer) -> None:
-    examined(redis.url)
-    assert redis.command("DBSIZE") == 0
+def test_it_leaves_nothing_behind(redis_server: RedisServer) -> None:
+    examined(redis_server.url)
+    assert redis_server.command("DBSIZE") == 0
 
 
 @pytest.mark.asyncio
-async def test_what_a_cache_has_there_is_counted(redis: RedisServer) -> None:
-    assert "there is none" in examined(redis.url)["log"].text
-    redis.command("SET", "somebody-elses", "1")
-    cache = Cache(redis.url, prefix="shop")
+async def test_what_a_cache_has_there_is_counted(redis_server: RedisServer) -> None:
+    assert "there is none" in examined(redis_server.url)["log"].text
+    redis_server.command("SET", "somebody-elses", "1")
+    cache = Cache(redis_server.url, prefix="shop")
     await eventually(lambda: cache.set("product:1", 1, ttl=60), "the value is in Redis")
-    found = examined(redis.url)
+    found = examined(redis_server.url)
     assert found["log"].text.startswith("at position ")
-    count = int(str(redis.command("DBSIZE"))) - 1
+    count = int(str(redis_server.command("DBSIZE"))) - 1
     assert f"{count} under shop:*; 1 others in the same database" in found["names"].text
 
 
-def test_a_prefix_with_a_pattern_in_it_counts_its_own_names_only(redis: RedisServer) -> None:
-    redis.command("MSET", "a.b:1", "1", "axb:1", "1")
-    assert "1 under a.b:*; 1 others" in examined(redis.url, "a.b")["names"].text
+def test_a_prefix_with_a_pattern_in_it_counts_its_own_names_only(redis_server: RedisServer) -> None:
+    redis_server.command("MSET", "a.b:1", "1", "axb:1", "1")
+    assert "1 under a.b:*; 1 others" in examined(redis_server.url, "a.b")["names"].text
 
 
 def test_a_name_that_another_program_writes_is_found(redis: RedisServer) -> None:
