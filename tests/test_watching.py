@@ -2,12 +2,14 @@
 
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
 
 from hotplate import Cache, ConfigError, Rule
 from hotplate.watching import BOUNDS, EntryView, Report
+from hotplate.watching import _readable as readable
 from tests.driver import Reply, Site
 from tests.fleet import Fleet, Node
 from tests.redis_servers import RedisServer
@@ -239,3 +241,56 @@ async def test_who_only_looks_is_no_process(redis: RedisServer) -> None:
     await eventually(tells_thrice, "three reports of the process")
     assert redis.command("HKEYS", f"{fleet.prefix}:{{reports}}:told") == [process]
     assert [report["process"] for report in (await looker.watch.reports())[1:]] == [process]
+
+
+SECRET = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+
+
+async def test_with_encryption_reports_are_read_by_who_has_the_key(redis: RedisServer) -> None:
+    fleet = Fleet(redis, encryption_keys=[SECRET])
+    one, other = await fleet.nodes(2, rules=[PRODUCTS])
+    await one.get("/products/1?name=alice")
+    await one.cache.invalidate(tags=["alice"])
+
+    async def told() -> bool:
+        return (await other.cache.watch.summary())["counts"]["invalidations"] == 1
+
+    await eventually(told, "the report of the other process")
+    with redis.connect() as connection:
+        stored = str(connection.command("HGETALL", f"{fleet.prefix}:{{reports}}:told"))
+    assert "alice" not in stored
+    assert "products" not in stored
+
+
+FOREIGN = ["", "{}", "[]", "null", "\x00", "1" * 5000, json.dumps({"process": "x", "counts": 1})]
+
+
+async def test_what_is_no_report_is_left_out(redis: RedisServer) -> None:
+    fleet = Fleet(redis)
+    one, other = await fleet.nodes(2, rules=[PRODUCTS])
+    now = int(time.time() * 1000) + 3_600_000
+    for place, text in enumerate(FOREIGN):
+        redis.command("HSET", f"{fleet.prefix}:{{reports}}:told", f"stranger:{place}", f"{now}:{text}")
+
+    async def both() -> bool:
+        return (await one.cache.watch.summary())["processes"] == 2
+
+    await eventually(both, "the other process, and no stranger")
+    assert {report["process"] for report in await one.cache.watch.reports()} == {
+        node.cache.watch.report()["process"] for node in (one, other)
+    }
+
+
+async def test_a_report_of_another_shape_is_none(cache: Cache) -> None:
+    own = cache.watch.report()
+    other: dict[str, Any] = {**own, "process": "elsewhere:1:0"}
+    read: Any = readable(json.dumps(other).encode(), own)
+    assert read == other
+    for name, value in [
+        ("counts", {"hits": "many"}),
+        ("rules", [{}]),
+        ("latency", {"hit": 1}),
+        ("top", {}),
+        ("at", "x"),
+    ]:
+        assert readable(json.dumps({**other, name: value}).encode(), own) is None, name

@@ -45,7 +45,7 @@ pub fn check(bytes: &[u8]) {
     let [sealer, kind, epoch, position, request_time, key, repetitions, place] = numbers;
     let repetitions = usize::try_from(repetitions % MOST_REPETITIONS).unwrap_or_default();
     let written = Opened {
-        kind: Kind::ALL[usize::try_from(kind % 4).unwrap_or_default()],
+        kind: Kind::ALL[usize::try_from(kind).unwrap_or_default() % Kind::ALL.len()],
         stamp: Stamp {
             head: Head { epoch, position },
             request_time: Timestamp::from_unix_millis(request_time.cast_signed()),

@@ -205,7 +205,7 @@ class Watch:
         if not self._cache.is_shared:
             return [own]
         told = await pending(self._core.reports)
-        others = (json.loads(report) for report in told or ())
+        others = [report for report in (_readable(text, own) for text in told or ()) if report is not None]
         return [own, *(report for report in others if report["process"] != own["process"])]
 
     async def summary(self, *, top: bool = True) -> Report:
@@ -277,6 +277,18 @@ class Watch:
         )
         preview: Preview = json.loads(text)
         return preview
+
+
+def _readable(text: bytes, own: Report) -> Report | None:
+    """A report of another process; ``None`` for what is none: who can write to the server can write anything there."""
+    try:
+        report: Report = json.loads(text)
+        if not all(isinstance(report[name], type(own[name])) for name in ("process", "host", "pid", "at", "counts")):
+            return None
+        json.dumps(summed([own, report]), allow_nan=False)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        return None
+    return report
 
 
 async def _looked(side: "HttpCache", scope: dict[str, Any], partition: str | None) -> list[tuple[bytes, bytes | None]]:

@@ -280,6 +280,7 @@ impl SeekJob {
             }
             Kind::SearchRecord => Some(Sought::Search(opened.payload)),
             Kind::Response | Kind::Value => self.usable_entry(key, &opened, head?, patience).await,
+            Kind::Report => None,
         }
     }
 

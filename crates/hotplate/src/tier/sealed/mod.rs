@@ -88,11 +88,14 @@ pub enum Kind {
     VaryRecord,
     /// Which parameters of a query the responses to a path differ by, as `No-Vary-Search` says it.
     SearchRecord,
+    /// What a process tells of itself.
+    Report,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Response, Self::Value, Self::VaryRecord, Self::SearchRecord];
+    pub const ALL: [Self; 5] =
+        [Self::Response, Self::Value, Self::VaryRecord, Self::SearchRecord, Self::Report];
 
     const fn code(self) -> u8 {
         match self {
@@ -100,6 +103,7 @@ impl Kind {
             Self::Value => 2,
             Self::VaryRecord => 3,
             Self::SearchRecord => 4,
+            Self::Report => 5,
         }
     }
 

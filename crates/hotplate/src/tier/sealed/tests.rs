@@ -167,7 +167,7 @@ fn the_layout_does_not_change_within_a_version() {
         "6869",
     ];
     assert_eq!(text, expected.concat());
-    assert_eq!(Kind::ALL.map(Kind::code), [1, 2, 3, 4]);
+    assert_eq!(Kind::ALL.map(Kind::code), [1, 2, 3, 4, 5]);
 
     let encrypted = seal(&sealer(&[SECRET], None), b"hi");
     assert_eq!(encrypted.len(), 32 + 4 + 24 + 2 + 16);
