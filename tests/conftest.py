@@ -1,8 +1,10 @@
 """Fixtures every test may use."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
 import hotplate.loads
 from hotplate import Cache
@@ -12,6 +14,11 @@ from tests.loading import STARTS
 from tests.proxy import Proxy
 from tests.redis_servers import Cluster, RedisServer, Sentinel
 from tests.value_fleet import PLACES, SHARED, Pair, Place, place_of
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+    from tests.admin_page_site import Shop
 
 
 @pytest.fixture
@@ -95,3 +102,24 @@ def place(request: pytest.FixtureRequest) -> Place:
 def pair(request: pytest.FixtureRequest, redis: RedisServer) -> Pair:
     """Two processes whose values are on one Redis."""
     return Pair(request.param, redis)
+
+
+# The admin page. What drives a browser is imported by the tests that open one.
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> "AsyncIterator[Browser]":
+    """A browser for the tests of one module."""
+    from tests.browsing import browsing
+
+    async with browsing() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(browser: "Browser") -> "AsyncIterator[Shop]":
+    """An application with its cache in memory, and its admin page."""
+    from tests.admin_page_site import shop_of
+
+    async with shop_of(browser, Cache("memory://", max_bytes="16MiB")) as made:
+        yield made
