@@ -2,9 +2,10 @@
 
 import asyncio
 import inspect
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from os import PathLike
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
@@ -545,8 +546,11 @@ class Cache:
 
     def shared_stats(self) -> SharedStats | None:
         """What this process has seen of the shared tier; ``None`` for a cache in memory."""
-        numbers = self.core.shared_stats()
-        return None if numbers is None else SharedStats(**numbers)
+        text = self.core.shared_stats()
+        if text is None:
+            return None
+        numbers = json.loads(text)
+        return SharedStats(**{field.name: numbers[field.name] for field in fields(SharedStats)})
 
     def stats(self) -> Stats:
         """The numbers of this moment."""

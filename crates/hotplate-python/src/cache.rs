@@ -8,13 +8,12 @@ use hotplate::clock::{Clock, ManualClock as EngineManualClock, SystemClock};
 use hotplate::error::ConfigError;
 use hotplate::key::Key;
 use hotplate::log::{Mode, Target};
-use hotplate::tier::sealed::OpenError;
-use hotplate::tier::shared::Fault;
 use hotplate::watch::Identity;
+use hotplate::watch::report::SharedReport;
 use hotplate_policy::reason::Reason;
 use hotplate_policy::time::Timestamp;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::body::PyBody;
 use crate::bridge::{self, Bridge, Done, settle};
@@ -157,45 +156,10 @@ impl CacheCore {
         Ok(())
     }
 
-    /// The numbers of the shared tier, or `None` for a cache in memory.
-    fn shared_stats<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let (Some(share), Some(tier)) = (self.connection.share(), self.connection.tier()) else {
-            return Ok(None);
-        };
-        let stats = share.stats();
-        let numbers = PyDict::new(py);
-        numbers.set_item("up", stats.up && tier.server().is_some())?;
-        numbers.set_item("certain", stats.certain)?;
-        numbers.set_item("server", tier.server())?;
-        numbers.set_item("trouble", tier.trouble())?;
-        numbers.set_item("epoch", stats.head.epoch)?;
-        numbers.set_item("position", stats.head.position)?;
-        for (name, value) in [
-            ("hits", stats.hits),
-            ("misses", stats.misses),
-            ("stored", stats.stored),
-            ("older", stats.older),
-            ("leases", stats.leases),
-            ("waits", stats.waits),
-            ("outdated", stats.outdated),
-            ("behind", stats.behind),
-            ("gaps", stats.gaps),
-            ("epochs", stats.epochs),
-        ] {
-            numbers.set_item(name, value)?;
-        }
-        let faults = PyDict::new(py);
-        for (fault, count) in Fault::ALL.iter().zip(&stats.faults).filter(|(_, count)| **count > 0) {
-            faults.set_item(fault.token(), count)?;
-        }
-        numbers.set_item("faults", faults)?;
-        let unreadable = PyDict::new(py);
-        let words = OpenError::ALL.iter().map(|error| error.token()).chain(["content"]);
-        for (word, count) in words.zip(&stats.unreadable).filter(|(_, count)| **count > 0) {
-            unreadable.set_item(word, count)?;
-        }
-        numbers.set_item("unreadable", unreadable)?;
-        Ok(Some(numbers))
+    /// The numbers of the shared tier as JSON, or `None` for a cache in memory.
+    fn shared_stats<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let share = self.connection.share()?;
+        Some(PyBytes::new(py, &SharedReport::of(share).to_json()))
     }
 
     /// The numbers, by the names of `hotplate.Stats`.

@@ -112,11 +112,6 @@ impl Connection {
         self.0.as_ref().map(|inner| &inner.share)
     }
 
-    /// The tier itself.
-    pub(crate) fn tier(&self) -> Option<&RedisTier> {
-        self.0.as_ref().map(|inner| &inner.tier)
-    }
-
     /// Connects and begins to read the log, unless that has begun already; and tells people when it has gone or come back.
     pub(crate) fn start(&self, py: Python<'_>) -> PyResult<()> {
         let Some(inner) = &self.0 else { return Ok(()) };

@@ -227,7 +227,15 @@ impl<B: Body> Reporter for Cache<B> {
 }
 
 impl SharedReport {
-    fn of(share: &Share) -> Self {
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// What a process has seen of the shared tier by now.
+    #[must_use]
+    pub fn of(share: &Share) -> Self {
         let stats = share.stats();
         let named = |names: Vec<&'static str>, counts: &[u64]| {
             names.into_iter().zip(counts.iter().copied()).filter(|(_, count)| *count > 0).collect()
