@@ -1,0 +1,64 @@
+"""An ASGI application under uvicorn (uvloop, httptools), in a process of its own, for as long as it is measured."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.machine import pin
+
+START_DEADLINE_SECONDS = 20.0
+STOP_DEADLINE_SECONDS = 10.0
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers."""
+
+    port: int
+    pid: int
+
+
+@contextmanager
+def serving(
+    app: str,
+    *,
+    core: int | None = None,
+    python: str = sys.executable,
+    workers: int = 1,
+    lifespan: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """Starts `app` (`bench.apps:cached`) on a free port of 127.0.0.1, kept on a core, and ends it by its pid.
+
+    `python` is the interpreter of the environment that has what the application imports; `environment` is added to
+    this process's.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    command = [python, "-m", "uvicorn", app, "--port", str(port), "--workers", str(workers)]
+    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error"]
+    command += ["--lifespan", "on" if lifespan else "off"]
+    server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(environment or {})})
+    try:
+        pin(server.pid, core)
+        deadline = time.monotonic() + START_DEADLINE_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                if server.poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        yield Server(port, server.pid)
+    finally:
+        server.terminate()
+        server.wait(timeout=STOP_DEADLINE_SECONDS)
