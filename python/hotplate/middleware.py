@@ -116,12 +116,9 @@ class CacheMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers the request from the cache, or runs the application. Lifespan and WebSocket pass untouched."""
-        if scope["type"] == "lifespan":
-            try:
-                self.cache.core.start()  # connected by the time the first request comes
-            except Exception as error:
-                self.cache.faults.report("start", "the shared tier cannot be reached from this process", error=error)
         if scope["type"] != "http" or ("hotplate" in scope and self._is_inside(scope)):
+            if scope["type"] == "lifespan":
+                self._start()
             await self.app(scope, receive, send)
             return
         try:
@@ -142,6 +139,12 @@ class CacheMiddleware:
         lookup: Lookup = self._http.lookup
         self._observer = observer
         self._lookup = lookup if observer is None else observer.lookup(lookup)
+
+    def _start(self) -> None:
+        try:
+            self.cache.core.start()  # connected by the time the first request comes
+        except Exception as error:
+            self.cache.faults.report("start", "the shared tier cannot be reached from this process", error=error)
 
     def _is_inside(self, scope: Scope) -> bool:
         """Whether a middleware of the same cache stands outside: what it loads must not wait for itself."""

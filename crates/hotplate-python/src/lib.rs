@@ -17,6 +17,7 @@ mod http;
 mod marks;
 mod messages;
 mod objects;
+mod pair;
 mod runtime;
 mod scope;
 mod step;

@@ -5,25 +5,27 @@ use hotplate::exchange::{Content, Edits, Response};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::body::PyBody;
-use crate::scope;
+use crate::{pair, scope};
 
 /// The two messages of a complete answer.
 pub(crate) fn answer<'py>(py: Python<'py>, response: &Response<PyBody>) -> PyResult<Bound<'py, PyTuple>> {
-    let headers = PyList::empty(py);
-    let mut failed: PyResult<()> = Ok(());
-    response.fields(|name, value| {
-        if failed.is_ok() {
-            failed = append(&headers, name, value);
-        }
+    let mut headers = Vec::with_capacity(12);
+    let mut failed = None;
+    response.fields(|name, value| match pair::of(py, name, value) {
+        Ok(pair) => headers.push(pair),
+        Err(error) => failed = Some(error),
     });
-    failed?;
-    let start = PyDict::new(py);
-    start.set_item(intern!(py, "type"), intern!(py, "http.response.start"))?;
-    start.set_item(intern!(py, "status"), response.status())?;
-    start.set_item(intern!(py, "headers"), headers)?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let start = template(py, &START, "http.response.start", ("status", 200))?;
+    if response.status() != 200 {
+        start.set_item(intern!(py, "status"), response.status())?;
+    }
+    start.set_item(intern!(py, "headers"), PyList::new(py, headers)?)?;
     let content = match (response.content(), response.stored_body()) {
         (Content::Whole, Some(body)) => body.object(py)?,
         (Content::Part(range), Some(body)) => {
@@ -32,11 +34,28 @@ pub(crate) fn answer<'py>(py: Python<'py>, response: &Response<PyBody>) -> PyRes
         (Content::Made(bytes), _) => PyBytes::new(py, bytes),
         _ => PyBytes::new(py, b""),
     };
-    let body = PyDict::new(py);
-    body.set_item(intern!(py, "type"), intern!(py, "http.response.body"))?;
+    let body = template(py, &BODY, "http.response.body", ("more_body", false))?;
     body.set_item(intern!(py, "body"), content)?;
-    body.set_item(intern!(py, "more_body"), false)?;
     PyTuple::new(py, [start, body])
+}
+
+static START: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+static BODY: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+
+/// A new message with what all of its type have: to copy a dictionary takes half of what it takes to fill one.
+fn template<'py>(
+    py: Python<'py>,
+    kept: &PyOnceLock<Py<PyDict>>,
+    type_name: &str,
+    (key, value): (&str, impl IntoPyObject<'py>),
+) -> PyResult<Bound<'py, PyDict>> {
+    let first = kept.get_or_try_init(py, || {
+        let message = PyDict::new(py);
+        message.set_item(intern!(py, "type"), type_name)?;
+        message.set_item(PyString::intern(py, key), value)?;
+        PyResult::Ok(message.unbind())
+    })?;
+    first.bind(py).copy()
 }
 
 /// A copy of the application's `http.response.start` with the edits applied.
@@ -59,33 +78,5 @@ pub(crate) fn edited<'py>(start: &Bound<'py, PyDict>, edits: &Edits) -> PyResult
 }
 
 fn append(headers: &Bound<'_, PyList>, name: &[u8], value: &[u8]) -> PyResult<()> {
-    let py = headers.py();
-    headers.append((name_object(py, name), PyBytes::new(py, value)))
-}
-
-/// The names nearly every answer has, made once: a hit makes one object less for each.
-const KNOWN: [&[u8]; 12] = [
-    b"age",
-    b"etag",
-    b"vary",
-    b"link",
-    b"expires",
-    b"x-cache",
-    b"cache-status",
-    b"content-type",
-    b"cache-control",
-    b"last-modified",
-    b"content-length",
-    b"content-encoding",
-];
-
-fn name_object<'py>(py: Python<'py>, name: &[u8]) -> Bound<'py, PyBytes> {
-    static OBJECTS: PyOnceLock<Vec<Py<PyBytes>>> = PyOnceLock::new();
-    let Some(place) = KNOWN.iter().position(|known| *known == name) else { return PyBytes::new(py, name) };
-    let objects =
-        OBJECTS.get_or_init(py, || KNOWN.iter().map(|known| PyBytes::new(py, known).unbind()).collect());
-    match objects.get(place) {
-        Some(object) => object.bind(py).clone(),
-        None => PyBytes::new(py, name),
-    }
+    headers.append(pair::of(headers.py(), name, value)?)
 }

@@ -3,6 +3,7 @@
 use hotplate::exchange::Request;
 use hotplate::key::percent_decode;
 use hotplate_policy::fields::Fields;
+use pyo3::Borrowed;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -129,14 +130,20 @@ pub(crate) fn lines<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<Line<'py>>
 
 fn line<'py>(item: &Bound<'py, PyAny>) -> PyResult<Line<'py>> {
     let (name, value) = match item.cast::<PyTuple>() {
-        Ok(pair) => (pair.get_item(0)?, pair.get_item(1)?),
+        // Borrowed from the pair, and counted once.
+        Ok(pair) => {
+            return Ok((as_bytes(pair.get_borrowed_item(0)?)?, as_bytes(pair.get_borrowed_item(1)?)?));
+        }
         Err(_) => (item.get_item(0)?, item.get_item(1)?),
     };
-    Ok((as_bytes(name)?, as_bytes(value)?))
+    Ok((as_bytes(name.as_borrowed())?, as_bytes(value.as_borrowed())?))
 }
 
-fn as_bytes(value: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyBytes>> {
-    value.cast_into::<PyBytes>().map_err(|_| PyTypeError::new_err("header names and values are bytes"))
+fn as_bytes<'py>(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    match value.cast::<PyBytes>() {
+        Ok(bytes) => Ok(bytes.to_owned()),
+        Err(_) => Err(PyTypeError::new_err("header names and values are bytes")),
+    }
 }
 
 /// `host:port` of `scope["server"]`, for HTTP/1.0 clients that name no host.

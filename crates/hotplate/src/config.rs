@@ -10,7 +10,7 @@ use hotplate_policy::reason::Reason;
 
 use crate::error::ConfigError;
 use crate::key::QueryRule;
-use crate::pattern::Pattern;
+use crate::pattern::{Beginning, Opening, Pattern};
 use crate::rules::{Cookies, Rule, RuleOptions};
 
 /// The largest response body that is stored unless set otherwise: 8 MiB.
@@ -81,6 +81,8 @@ pub struct Settings {
     include: Option<Box<[Pattern]>>,
     exclude: Box<[Pattern]>,
     rules: Box<[Rule]>,
+    /// What the pattern of each rule begins with.
+    beginnings: Box<[Beginning]>,
     default_rule: Rule,
     allowed_hosts: Option<Box<[HostPattern]>>,
     pub(crate) max_body: u64,
@@ -160,6 +162,7 @@ impl SettingsOptions {
         Ok(Settings {
             include,
             exclude: compile_patterns("exclude", &self.exclude)?,
+            beginnings: rules.iter().map(|rule| Beginning::of(&rule.pattern)).collect(),
             rules: rules.into(),
             default_rule,
             allowed_hosts,
@@ -208,7 +211,10 @@ impl Settings {
     /// which speaks for `GET` and `HEAD`. `None`: this method is not cached here.
     #[must_use]
     pub fn rule_for(&self, method: &str, path: &str) -> Option<RuleId> {
-        match self.rules.iter().position(|rule| rule.matches(method, path)) {
+        let opening = Opening::of(path);
+        let mut beginnings = self.beginnings.iter().zip(&self.rules);
+        match beginnings.position(|(beginning, rule)| beginning.admits(opening) && rule.matches(method, path))
+        {
             Some(index) => Some(RuleId::Listed(index)),
             None => matches!(method, "GET" | "HEAD").then_some(RuleId::Default),
         }

@@ -56,6 +56,7 @@ pub mod event;
 pub mod exchange;
 pub mod fill;
 pub mod key;
+mod leb128;
 pub mod log;
 pub mod objects;
 pub mod pattern;

@@ -9,12 +9,16 @@
 //! | `{name}` | one path segment, not empty, remembered under `name` for tag templates |
 //! | `{name:path}` | the rest, `/` included, not empty, remembered under `name` |
 //!
-//! A pattern is compiled once. The literal text before the first wildcard is compared first, so
-//! that most patterns which do not match cost one short comparison.
+//! A pattern is compiled once. The literal text before the first wildcard is compared first (of a list of rules, that
+//! of all of them: `opening`), so that most patterns which do not match cost one short comparison.
 //!
 //! Not done: character classes, `?`, alternatives. A second pattern says the same more clearly.
 
+mod opening;
+
 use crate::error::ConfigError;
+
+pub(crate) use opening::{Beginning, Opening};
 
 /// One piece of a compiled pattern.
 #[derive(Clone, Debug, Eq, PartialEq)]

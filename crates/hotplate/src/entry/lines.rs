@@ -2,8 +2,10 @@
 //!
 //! A field line is the number of a well-known name in [`NAMES`], the length of its value and the value. Number 0 says
 //! that the name is not well known: its length and text come before the value. A tag is its length and text. Lengths
-//! are base-128 numbers, the lowest seven bits first (LEB128). A name is only replaced by its number when it is
+//! are written as [`leb128`] says. A name is only replaced by its number when it is
 //! written in lower case, so what is read is byte for byte what was stored.
+
+use crate::leb128;
 
 /// The names with numbers, from 1. Part of the stored format: add at the end, never move one.
 const NAMES: [&str; 56] = [
@@ -77,11 +79,11 @@ pub(super) fn push_field(block: &mut Vec<u8>, name: &[u8], value: &[u8]) -> bool
         Some(number) => block.push(number),
         None => {
             block.push(0);
-            push_length(block, name_length);
+            leb128::push(block, name_length);
             block.extend_from_slice(name);
         }
     }
-    push_length(block, value_length);
+    leb128::push(block, value_length);
     block.extend_from_slice(value);
     true
 }
@@ -91,7 +93,7 @@ pub(super) fn push_tag(block: &mut Vec<u8>, tag: &str) -> bool {
     let Ok(length) = u32::try_from(tag.len()) else {
         return false;
     };
-    push_length(block, length);
+    leb128::push(block, length);
     block.extend_from_slice(tag.as_bytes());
     true
 }
@@ -130,29 +132,8 @@ fn number_of(name: &[u8]) -> Option<u8> {
 }
 
 fn split_text(block: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = split_length(block)?;
+    let (length, rest) = leb128::split(block)?;
     rest.split_at_checked(usize::try_from(length).ok()?)
-}
-
-fn push_length(block: &mut Vec<u8>, mut length: u32) {
-    while length >= 0x80 {
-        #[allow(clippy::cast_possible_truncation, reason = "the lowest seven bits are what is wanted")]
-        block.push(length as u8 | 0x80);
-        length >>= 7;
-    }
-    #[allow(clippy::cast_possible_truncation, reason = "less than 128")]
-    block.push(length as u8);
-}
-
-fn split_length(block: &[u8]) -> Option<(u32, &[u8])> {
-    let mut length = 0_u64;
-    for (index, byte) in block.iter().enumerate().take(5) {
-        length |= u64::from(byte & 0x7F) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Some((u32::try_from(length).ok()?, block.get(index + 1..)?));
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -184,18 +165,6 @@ mod tests {
             let mut block = Vec::new();
             assert!(push_field(&mut block, name.as_bytes(), b"v"));
             assert_eq!(next_field(&block), Some(((name.as_bytes(), &b"v"[..]), &b""[..])), "{name}");
-        }
-    }
-
-    #[test]
-    fn lengths_come_back() {
-        for length in [0, 1, 127, 128, 16_383, 16_384, 65_535, 65_536, u32::MAX] {
-            let mut block = Vec::new();
-            push_length(&mut block, length);
-            assert_eq!(split_length(&block), Some((length, &b""[..])));
-        }
-        for block in [&[][..], &[0x80], &[0xFF; 5], &[0xFF, 0xFF, 0xFF, 0xFF, 0x7F]] {
-            assert_eq!(split_length(block), None, "{block:?}");
         }
     }
 

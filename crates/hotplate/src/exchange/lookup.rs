@@ -2,6 +2,7 @@
 //!
 //! * `find`: what is stored for a request, and whether it may be used.
 //! * `answer`: what the client gets of it.
+//! * `selecting`: the request's part in which of several stored responses it gets.
 //! * `explain`: what would be done, without doing it.
 //! * `miss`: nothing usable is stored: who looks further, loads or waits.
 
@@ -9,6 +10,7 @@ mod answer;
 mod explain;
 mod find;
 mod miss;
+mod selecting;
 
 use std::sync::Arc;
 

@@ -27,6 +27,8 @@ pub struct Response<B> {
     content: Content,
     /// The stored `Cache-Control` and `Expires` are not for clients.
     replaces_freshness: bool,
+    /// The length of the stored body is told, where no stored line tells it.
+    tells_length: bool,
     /// Lines made for this answer alone, after the stored ones.
     made: Vec<(&'static str, Vec<u8>)>,
 }
@@ -90,12 +92,7 @@ impl<B: Body> Response<B> {
                 }
             }
         }
-        if selected == Selected::All
-            && has_content_length(meta.status)
-            && entry.field("content-length").is_none()
-        {
-            made.push(("content-length", decimal(entry.body().as_slice().len() as u64)));
-        }
+        let tells_length = selected == Selected::All && has_content_length(meta.status);
         if request.is_head() {
             content = Content::Empty;
         }
@@ -109,7 +106,8 @@ impl<B: Body> Response<B> {
             made.push(("age", decimal(age)));
         }
         how.write(&mut made);
-        Self { status, entry: Some(entry), selected, content, replaces_freshness: client.is_some(), made }
+        let replaces_freshness = client.is_some();
+        Self { status, entry: Some(entry), selected, content, replaces_freshness, tells_length, made }
     }
 
     /// A 304 with the lines of `entry` that belong to one, and these.
@@ -120,6 +118,7 @@ impl<B: Body> Response<B> {
             selected: Selected::NotModified,
             content: Content::Empty,
             replaces_freshness: false,
+            tells_length: false,
             made,
         }
     }
@@ -134,6 +133,7 @@ impl<B: Body> Response<B> {
             selected: Selected::None,
             content: Content::Empty,
             replaces_freshness: false,
+            tells_length: false,
             made,
         }
     }
@@ -147,11 +147,16 @@ impl<B: Body> Response<B> {
     /// Gives every field line to `emit`, in the order in which it is to be sent.
     pub fn fields(&self, mut emit: impl FnMut(&[u8], &[u8])) {
         if let Some(entry) = &self.entry {
+            let mut tells_length = self.tells_length;
             for (name, value) in entry.fields() {
+                tells_length &= !name.eq_ignore_ascii_case(b"content-length");
                 let replaced = self.replaces_freshness && is_client_freshness(name);
                 if self.selected.takes(name) && !is_own_line(name) && !replaced {
                     emit(name, value);
                 }
+            }
+            if tells_length {
+                emit(b"content-length", &decimal(entry.body().as_slice().len() as u64));
             }
         }
         for (name, value) in &self.made {

@@ -4,6 +4,7 @@
 //! ([`super::followed`]).
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use super::{Footprint, Mode, Standing, TargetId};
 
@@ -13,7 +14,7 @@ pub(super) const MOST_MARKERS: usize = 1 << 18;
 /// A marker for each target, with a note of the log's own beside it.
 #[derive(Debug, Default)]
 pub(super) struct Marked<N> {
-    by_target: HashMap<TargetId, (Marker, N)>,
+    by_target: HashMap<TargetId, (Marker, N), Scatter>,
     everything: Marker,
     /// What was loaded before this position is not usable: the markers that would tell are gone.
     floor: u64,
@@ -37,6 +38,51 @@ impl Marker {
 
     fn last(&self) -> u64 {
         self.hard.max(self.soft)
+    }
+}
+
+/// Scatters ids over a table. They are hashes already, but everybody may know with which seed; with a number of this
+/// process's own, nobody can choose tags that meet in one place.
+#[derive(Clone, Debug)]
+struct Scatter {
+    seed: u64,
+    factor: u64,
+}
+
+impl Default for Scatter {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Self { seed: random.hash_one("seed"), factor: random.hash_one("factor") | 1 }
+    }
+}
+
+impl BuildHasher for Scatter {
+    type Hasher = Scattered;
+
+    fn build_hasher(&self) -> Scattered {
+        Scattered { state: self.seed, factor: self.factor }
+    }
+}
+
+struct Scattered {
+    state: u64,
+    factor: u64,
+}
+
+impl Hasher for Scattered {
+    fn write_u64(&mut self, number: u64) {
+        let wide = u128::from(self.state ^ number) * u128::from(self.factor);
+        #[allow(clippy::cast_possible_truncation, reason = "both halves are what is wanted")]
+        let (low, high) = (wide as u64, (wide >> 64) as u64);
+        self.state = low ^ high;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn finish(&self) -> u64 {
+        self.state
     }
 }
 

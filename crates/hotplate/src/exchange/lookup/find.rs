@@ -11,9 +11,9 @@ use hotplate_policy::profile::Profile;
 use hotplate_policy::reason::Reason;
 use hotplate_policy::reuse::{self, Reuse};
 use hotplate_policy::time::Timestamp;
-use hotplate_policy::vary::{self, SelectOptions};
+use hotplate_policy::vary::SelectOptions;
 
-use super::{Asked, HttpCache, Lookup};
+use super::{Asked, HttpCache, Lookup, selecting};
 use crate::entry::{Body, Entry};
 use crate::exchange::load::Origin;
 use crate::key::{Key, KeyParts};
@@ -166,11 +166,11 @@ impl<B: Body> HttpCache<B> {
         // An application that takes the first language it is offered would get hits for another one.
         let normalise_language = self.settings.profile == Profile::Rfc9111;
         let options = SelectOptions { normalise_language, ..SelectOptions::default() };
-        let mut selecting = Vec::with_capacity(64);
+        let mut text = Vec::with_capacity(64);
         for name in names {
-            vary::normalise_with(options, name, request, &mut selecting);
+            selecting::normalise(options, name, request, &mut text);
         }
-        primary.variant(&selecting)
+        primary.variant(&text)
     }
 }
 
