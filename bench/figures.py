@@ -7,7 +7,7 @@ them, and ``bench/kept.py`` keeps them.
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -126,11 +126,6 @@ def rows(found: Mapping[str, Sequence[float]], names: Mapping[str, str] | None =
         )
         for contender, figures in found.items()
     ]
-
-
-def record(tables: Sequence[Table]) -> list[dict[str, Any]]:
-    """The tables as JSON has them."""
-    return [asdict(table) for table in tables]
 
 
 def recalled(recorded: Sequence[Mapping[str, Any]]) -> list[Table]:
