@@ -22,7 +22,7 @@ BIN := $(VENV)/bin
 # The interpreter pyo3 builds for, said once so that no two targets disagree and rebuild each other's work.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export REDIS_SERVER
+export REDIS_SERVER CARGO
 
 # The fuzz crate is a workspace of its own; what it shares with the other is built once.
 FUZZ_ENV := CARGO_TARGET_DIR=$(abspath target)
@@ -32,13 +32,13 @@ RUST_FILES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name '*
 # Stamps: the pinned packages are installed; the extension is built from these sources.
 PACKAGES := $(VENV)/.packages
 EXTENSION := $(VENV)/.extension
-# The benches that measure other clients beside hotplate have an environment of their own, beside the first.
+# The benchmark has an environment of its own, beside the first, for itself and for what is measured in its process.
+# Peers that are servers have theirs below it, in peers/: bench/environments.py makes each when it is first measured.
 BENCH_VENV := $(VENV)-bench
 BENCH_PACKAGES := $(BENCH_VENV)/.packages
 
-.PHONY: help demo serve build test test-rust test-python check check-rust check-python bench bench-border bench-growth bench-guard \
-	bench-hit-ratio bench-invalidation bench-metrics bench-objects bench-policy bench-values fuzz conformance format lock clean \
-	prerequisites redis-server chromium valgrind
+.PHONY: help demo serve build test test-rust test-python check check-rust check-python bench bench-full bench-guard bench-policy \
+	fuzz conformance format lock clean prerequisites redis-server chromium valgrind
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,41 +77,19 @@ check-python: $(EXTENSION)
 	$(BIN)/stubtest --mypy-config-file pyproject.toml hotplate._core
 	$(BIN)/pyright --pythonpath $(BIN)/python $(TYPE_TESTS)
 
-bench: $(EXTENSION) ## requests/s of a cached response against its limits; results in bench/results/
-	@$(BIN)/python -m bench.http_hits $(BENCH)
+bench: $(EXTENSION) $(BENCH_PACKAGES) | redis-server ## every section quickly, about 10 minutes, or some: make bench ONLY=http,values; in target/bench/
+	@$(BENCH_VENV)/bin/python -m bench $(if $(ONLY),--only $(ONLY)) $(BENCH)
+
+bench-full: $(EXTENSION) $(BENCH_PACKAGES) | redis-server valgrind ## the same for steady figures, about an hour; page, plots and JSON in bench/results/
+	@$(BENCH_VENV)/bin/python -m bench --full $(if $(ONLY),--only $(ONLY)) $(BENCH)
 
 bench-guard: prerequisites | valgrind ## instructions of the hit path and its parts, against bench/instructions.json; UPDATE=1 writes that anew
 	@program=$$($(CARGO) build --locked --quiet --release --package hotplate-bench --bin instructions --message-format json \
 		| sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p'); \
 	$(PYTHON) -m bench.instructions "$$program" $(if $(UPDATE),--update)
 
-bench-growth: prerequisites | valgrind ## a hit by entries, tags and markers, in instructions and time (half an hour); a run is in bench/results/
-	@program=$$($(CARGO) build --locked --quiet --release --package hotplate-bench --bin growth --message-format json \
-		| sed -n 's/.*"name":"growth".*"executable":"\([^"]*\)".*/\1/p'); \
-	$(PYTHON) -m bench.growth "$$program" $(BENCH)
-
-bench-hit-ratio: prerequisites ## how often what is asked for is still there, against Belady and LRU; a run is in bench/results/
-	@$(CARGO) run --locked --quiet --release --package hotplate-bench --bin hit_ratio
-
 bench-policy: prerequisites ## ns and allocations of a policy decision; a run is in bench/results/
 	@$(CARGO) bench --locked --quiet --package hotplate-policy --bench decide
-
-bench-border: $(EXTENSION) $(BENCH_PACKAGES) | redis-server ## one Redis GET from asyncio, relative to redis-py and to Rust; a run is in bench/results/
-	@rust=$$($(CARGO) bench --locked --quiet --package hotplate --features redis --bench border --no-run --message-format json \
-		| sed -n 's/.*"name":"border".*"executable":"\([^"]*\)".*/\1/p'); \
-	$(BENCH_VENV)/bin/python -m bench.border --rust "$$rust" $(BENCH)
-
-bench-invalidation: $(EXTENSION) $(BENCH_PACKAGES) | redis-server ## how long an invalidation takes to reach other processes; a run is in bench/results/
-	@$(BENCH_VENV)/bin/python -m bench.invalidation $(BENCH)
-
-bench-metrics: $(EXTENSION) ## what OpenTelemetry costs a hit, off and on; a run is in bench/results/
-	@$(BIN)/python -m bench.metrics $(BENCH)
-
-bench-objects: $(EXTENSION) $(BENCH_PACKAGES) ## ns of a hit in process, relative to lru_cache, dict and other caches; a run is in bench/results/
-	@$(BENCH_VENV)/bin/python -m bench.objects $(BENCH)
-
-bench-values: $(EXTENSION) $(BENCH_PACKAGES) | redis-server ## ns of a hit of a cached function, relative to a plain call and other decorators; a run is in bench/results/
-	@$(BENCH_VENV)/bin/python -m bench.values $(BENCH)
 
 fuzz: prerequisites ## search for bytes that break a parser: make fuzz TARGET=vary FUZZ_SECONDS=60 (fuzz/README.md)
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || { printf 'fuzzing needs cargo-fuzz.\n  Install: cargo install cargo-fuzz\n' >&2; exit 1; }
@@ -199,4 +177,4 @@ valgrind:
 			'apt-get update -qq && apt-get install -y -qq --no-install-recommends valgrind' >/dev/null || true; \
 	fi; \
 	command -v valgrind >/dev/null \
-		|| { printf 'make bench-guard needs valgrind.\n  Install: apt-get install valgrind   (Linux only)\n' >&2; exit 1; }
+		|| { printf 'counting instructions needs valgrind.\n  Install: apt-get install valgrind   (Linux only)\n' >&2; exit 1; }

@@ -2,12 +2,12 @@
 
 Each figure has its spread and, but for the reference's own, its ratio to the reference measured right beside it.
 Nothing here measures or prints. ``bench/page.py`` and ``bench/plots.py`` show these tables, ``bench/budgets.py`` judges
-them, and ``record`` is their JSON.
+them, and ``bench/kept.py`` keeps them.
 """
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -60,6 +60,13 @@ class Row:
         """Whether it is hotplate's, and drawn as such."""
         return self.id.startswith("hotplate")
 
+    def most(self, title: str) -> float:
+        """A count of `beside` in its worst round; 0 where it is not counted."""
+        value = self.beside.get(title, 0.0)
+        if isinstance(value, Spread):
+            return value.highest
+        return 0.0 if isinstance(value, str) else value
+
 
 @dataclass(frozen=True)
 class Table:
@@ -85,6 +92,8 @@ class Section:
     how: str
     """How it is measured and what was verified, in Markdown."""
     measure: Callable[[Effort], Sequence[Table]]
+    packages: Sequence[str] = ()
+    """The peers and libraries whose versions matter to a reader, by the names pip knows."""
 
 
 Contenders = Mapping[str, Callable[[], float]]
@@ -119,6 +128,16 @@ def rows(found: Mapping[str, Sequence[float]], names: Mapping[str, str] | None =
     ]
 
 
-def record(tables: Sequence[Table]) -> list[dict[str, Any]]:
-    """The tables as JSON has them."""
-    return [asdict(table) for table in tables]
+def recalled(recorded: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """Tables from what `dataclasses.asdict` made of them, which is how JSON has them."""
+    return [Table(**{**table, "rows": [_row(row) for row in table["rows"]]}) for table in recorded]
+
+
+def _row(row: Mapping[str, Any]) -> Row:
+    return Row(
+        id=row["id"],
+        name=row["name"],
+        figure=Spread(**row["figure"]),
+        ratio=Spread(**row["ratio"]) if row["ratio"] else None,
+        beside={title: Spread(**one) if isinstance(one, dict) else one for title, one in row["beside"].items()},
+    )
