@@ -6,6 +6,8 @@ from bench.environments import pinned
 from bench.figures import Effort, Section, Table
 from bench.hits import Contender, Handler, Plan, measured
 
+VERSIONS = pinned("fastapi")
+
 CONTENDERS = (
     Contender("raw", "raw ASGI, constant bytes", "apps.raw:constant", handler=Handler.NONE),
     Contender("dict", "raw ASGI, a dict lookup", "apps.raw:dictionary"),
@@ -49,22 +51,23 @@ SHOWN = frozenset(
 )
 PLANS = {Effort.QUICK: Plan(5, 0.6, SHOWN), Effort.FULL: Plan(9, 1.2)}
 
-HOW = """\
-Each contender is an application under uvicorn (uvloop, httptools), one worker on one core; the load comes from the
-other. It answers 200 URLs with 190 bytes of JSON and one with 49 kB, byte by byte the same as all others. The
-reference sends constant bytes and does nothing else. Contenders take turns in short rounds, and each ratio is to the
-reference's round of the same turn.
+HOW = f"""\
+Each contender is an application under uvicorn {VERSIONS["uvicorn"]} (uvloop {VERSIONS["uvloop"]}, httptools
+{VERSIONS["httptools"]}), one worker on one core; the load comes from the other. It answers 200 URLs with 190 bytes of
+JSON and one with 49 kB, byte by byte the same as all others. The reference sends constant bytes and does nothing
+else. Contenders take turns in short rounds, and each ratio is to the reference's round of the same turn.
 
 hotplate is measured with what users switch on: 20 rules of which the last matches, tags, `Vary`, a Prometheus
-endpoint. Like the other middlewares it wraps a FastAPI application; `app.add_middleware` puts it behind FastAPI's own
-outer layers. Decorators are on the endpoint, as their documentation shows, each library in its cheapest documented
-configuration and in an environment of its own with pinned versions (`requirements/bench`), the same uvicorn, and the
-same FastAPI where it allows that. A decorator leaves routing, validation and rendering to be done on each hit, which
-is what its figure shows.
+endpoint. Like the other middlewares it wraps a FastAPI application ({VERSIONS["fastapi"]}); `app.add_middleware` puts
+it behind FastAPI's own outer layers. Decorators are on the endpoint, as their documentation shows, each library in
+its cheapest documented configuration and in an environment of its own with pinned versions (`requirements/bench`),
+the same uvicorn, and the same FastAPI where it allows that. A decorator leaves routing, validation and rendering to
+be done on each hit, which is what its figure shows.
 
 Verified: every body, before the rounds; status and length of each response, during them; how often handlers ran (not
 once, for what is stored; hotplate's section ends with an error if one did, or if its own metrics did not count every
-request as a hit)."""
+request as a hit). On a machine that is not idle, contenders with threads of their own get more of the core than the
+others do; the CPU that a request takes is steadier then."""
 
 
 def measure(effort: Effort) -> Sequence[Table]:

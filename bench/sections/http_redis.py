@@ -10,10 +10,12 @@ from bench.hits import Contender, Handler, Plan, kept_on, measured
 from bench.machine import cores
 from tests.redis_servers import RedisServer
 
+REDIS_PY, GLIDE = pinned("fastapi")["redis"], pinned("valkey-glide")["valkey-glide"]
+
 CONTENDERS = (
     Contender("raw", "raw ASGI, constant bytes", "apps.raw:constant", handler=Handler.NONE),
-    Contender("redis-py", "raw ASGI, a GET of redis-py", "apps.redis_get:app"),
-    Contender("valkey-glide", "raw ASGI, a GET of valkey-glide", "peers.valkey_glide:app", "valkey-glide"),
+    Contender("redis-py", f"raw ASGI, a GET of redis-py {REDIS_PY}", "apps.redis_get:app"),
+    Contender("valkey-glide", f"raw ASGI, a GET of valkey-glide {GLIDE}", "peers.valkey_glide:app", "valkey-glide"),
     Contender("hotplate", "hotplate", "apps.hotplate:app", lifespan=True, ours=True),
     Contender(
         "hotplate-local-off",
@@ -49,8 +51,9 @@ stored in one redis-server, each contender in a database of its own. redis-serve
 the server's core does the contender's work alone.
 
 `hotplate` keeps what it has found in its own memory as well and is told of invalidations; with the local tier off
-every hit is a lookup in Redis. Beside the latter, its p50 on one connection is compared with that of redis-py, which
-does nothing but a `GET` (with hiredis) and sends what it got. CPU is that of the server's process, without Redis."""
+every hit is a lookup in Redis. The peers look up every hit there too; cashews could keep values on the client's side,
+which is off by default. Beside the latter, its p50 on one connection is compared with that of redis-py, which does
+nothing but a `GET` (with hiredis) and sends what it got. CPU is that of the server's process, without Redis."""
 
 
 def measure(effort: Effort) -> Sequence[Table]:
