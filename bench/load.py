@@ -8,7 +8,7 @@ with a figure.
 import asyncio
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import cast
@@ -39,7 +39,9 @@ class Load:
 class Connection(asyncio.Protocol):
     """One connection that asks again as soon as it has been answered, until `deadline` on the loop's clock."""
 
-    def __init__(self, requests: Sequence[bytes], length: int | None, deadline: float, seconds: list[float]) -> None:
+    def __init__(
+        self, requests: Iterable[bytes], deadline: float, seconds: list[float], *, length: int | None = None
+    ) -> None:
         self._requests = cycle(requests)
         self._length = length
         self._deadline = deadline
@@ -132,7 +134,7 @@ async def run(
         for number in range(connections):
             # Each begins elsewhere in the list, so that they do not ask for one target all at once.
             offset = number * len(requests) // connections
-            connection = Connection(requests[offset:] + requests[:offset], length, deadline, latencies)
+            connection = Connection(requests[offset:] + requests[:offset], deadline, latencies, length=length)
             await loop.create_connection(lambda made=connection: made, "127.0.0.1", port)  # type: ignore[misc]
             opened.append(connection)
         await asyncio.wait_for(asyncio.gather(*(one.done for one in opened)), seconds + GRACE_SECONDS)
