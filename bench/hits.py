@@ -115,7 +115,7 @@ def measured(contenders: Sequence[Contender], plan: Plan) -> list[Table]:
                         environment={"PYTHONPATH": str(ROOT / "python"), **contender.environment},
                     )
                 )
-            except OSError as error:
+            except (OSError, RuntimeError) as error:
                 raise RuntimeError(f"{contender.id} does not start") from error
 
         # The pool ends first, so that what has started is ended even if another one did not start.
