@@ -1,4 +1,5 @@
-//! What the shared tier costs where no border to Python is crossed: the reference of `bench/border.py`, which runs it.
+//! What the shared tier costs where no border to Python is crossed: the reference of `bench/sections/border.py`, which
+//! runs it.
 //!
 //! `border CONTENDER URL PREFIX KEY`: the contender is `tier` ([`RedisTier::fetch`], as a lookup calls it) or `redis-rs`
 //! (a plain `GET` through the crate `redis`); `Cache.set` of Python has stored a value under the key. Each line
@@ -26,7 +27,7 @@ fn main() -> Result<(), Failed> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [contender, url, prefix, key] = &arguments[..] else {
         // Run by `cargo test --benches` or by hand: there is no server to speak to.
-        println!("usage: border CONTENDER URL PREFIX KEY (see bench/border.py)");
+        println!("usage: border CONTENDER URL PREFIX KEY (see bench/sections/border.py)");
         return Ok(());
     };
     let runtime = Builder::new_current_thread().enable_all().build()?;
