@@ -1,17 +1,25 @@
 //! How often what is asked for is still there: the engine's two caches against the best there can be and against the
-//! least recently used: `make bench-hit-ratio`.
+//! least recently used. For `bench/sections/hit_ratio.py`.
+//!
+//! * `hit_ratio trace SCAN > FILE`: writes a trace, four bytes a request, the lowest first: the number of the key, and
+//!   the highest bit where the request does not count.
+//! * `hit_ratio play CAPACITY RUNS < FILE`: plays such a trace to every policy. A line for each: its name, then the hit
+//!   ratio of every run, with tabs between them.
 //!
 //! # The traces
 //!
-//! *zipf*: one million requests; the n-th of 100,000 keys is asked for in proportion to n^-0.9. *scans*: the same
-//! requests, and after every so many of them as twice the capacity, as many keys as the capacity that are asked for once
-//! and never again, one after the other, as a crawler does it. The ratio is of all Zipf requests, the first one for a key
-//! included, which nothing can answer; requests of scans do not count. The random numbers are the same in every run; what
-//! the engine seeds for itself is not, so each of its figures is the mean of some runs, with the lowest and the highest.
+//! *zipf* (`SCAN` is 0): one million requests; the n-th of 100,000 keys is asked for in proportion to n^-0.9. *scans*:
+//! the same requests, and after every `2 * SCAN` of them, `SCAN` keys that are asked for once and never again, one after
+//! the other, as a crawler does it. Requests of scans do not count. The random numbers are the same in every run; what
+//! the engine seeds for itself is not, so it plays a trace several times.
+//!
+//! The ratio is of all requests that count, the first one for a key included, which nothing can answer.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::hint::black_box;
+use std::io::{self, Read as _, Write as _};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,8 +37,9 @@ use hotplate_policy::profile::Profile;
 const KEYS: usize = 100_000;
 const EXPONENT: f64 = 0.9;
 const REQUESTS: usize = 1_000_000;
-const CAPACITIES: [usize; 2] = [1_000, 10_000];
-const RUNS: usize = 5;
+
+/// Marks a request that does not count in a written trace.
+const UNCOUNTED: u32 = 1 << 31;
 
 /// A key asked for, and whether it counts: whether it is no scan's.
 #[derive(Clone, Copy)]
@@ -203,55 +212,74 @@ fn objects(trace: &[Asked], bounds: Bounds, weight: u64) -> f64 {
     })
 }
 
-// --- The table -------------------------------------------------------------------------------------------------------
+// --- The program -----------------------------------------------------------------------------------------------------
 
-/// The mean of some runs, with the lowest and the highest.
-#[allow(clippy::cast_precision_loss, reason = "small numbers")]
-fn of_runs(mut run: impl FnMut() -> f64) -> String {
-    let mut ratios: Vec<f64> = (0..RUNS).map(|_| run()).collect();
-    ratios.sort_by(f64::total_cmp);
-    let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
-    let (lowest, highest) = (ratios.first().unwrap_or(&mean), ratios.last().unwrap_or(&mean));
-    format!("{mean:.4} ({lowest:.4} to {highest:.4})")
-}
+type Policy = Box<dyn Fn(&[Asked]) -> f64>;
 
-fn main() {
-    let traces: Vec<(usize, Vec<Asked>)> = CAPACITIES
-        .into_iter()
-        .flat_map(|capacity| [(capacity, trace(0)), (capacity, trace(capacity))])
-        .collect();
-    for (capacity, trace) in &traces {
-        println!("capacity {capacity}: {} requests", trace.len());
-    }
-    type Policy = Box<dyn Fn(&[Asked], usize) -> String>;
-    let once = |policy: fn(&[Asked], usize) -> f64| -> Policy {
-        Box::new(move |trace, capacity| format!("{:.4}", policy(trace, capacity)))
-    };
-    let tier = |body: usize| -> Policy {
-        Box::new(move |trace, capacity| of_runs(|| local_tier(trace, capacity, body)))
-    };
+/// Every policy with so much room, by the id of its row; and whether it does the same in each run.
+fn policies(capacity: usize) -> [(&'static str, bool, Policy); 9] {
+    let known =
+        |policy: fn(&[Asked], usize) -> f64| -> Policy { Box::new(move |trace| policy(trace, capacity)) };
+    let tier = |body: usize| -> Policy { Box::new(move |trace| local_tier(trace, capacity, body)) };
     // Room by number and in KiB, as parts of the capacity; an entry weighs 1 KiB.
     let kept = |number: Option<u32>, weight: Option<u64>| -> Policy {
-        Box::new(move |trace, capacity| {
-            let entries = number.and_then(|times| Some(times * u32::try_from(capacity).ok()?));
-            let weight = weight.map(|times| times * capacity as u64 * 1_024);
-            of_runs(|| objects(trace, Bounds { entries, weight }, 1_024))
-        })
+        let entries = number.and_then(|times| Some(times * u32::try_from(capacity).ok()?));
+        let weight = weight.map(|times| times * capacity as u64 * 1_024);
+        Box::new(move |trace| objects(trace, Bounds { entries, weight }, 1_024))
     };
-    let policies: [(&str, Policy); 9] = [
-        ("optimal (Belady)", once(optimal)),
-        ("least recently used", once(least_recently_used)),
-        ("least frequently used", once(least_frequently_used)),
-        ("responses, body of 1 KiB", tier(1 << 10)),
-        ("responses, body of 190 bytes", tier(190)),
-        ("responses, body of 16 KiB", tier(16 << 10)),
-        ("objects, bounded by number", kept(Some(1), None)),
-        ("objects, bounded by bytes", kept(None, Some(1))),
-        ("objects, both bounds, number binds", kept(Some(1), Some(4))),
-    ];
-    println!("\n| | 1,000: zipf | scans | 10,000: zipf | scans |\n|---|---|---|---|---|");
-    for (name, policy) in policies {
-        let cells: Vec<String> = traces.iter().map(|(capacity, trace)| policy(trace, *capacity)).collect();
-        println!("| {name} | {} |", cells.join(" | "));
+    [
+        ("lru", true, known(least_recently_used)),
+        ("belady", true, known(optimal)),
+        ("lfu", true, known(least_frequently_used)),
+        ("hotplate-local", false, tier(1 << 10)),
+        ("hotplate-local-small", false, tier(190)),
+        ("hotplate-local-large", false, tier(16 << 10)),
+        ("hotplate-objects", false, kept(Some(1), None)),
+        ("hotplate-objects-bytes", false, kept(None, Some(1))),
+        ("hotplate-objects-both", false, kept(Some(1), Some(4))),
+    ]
+}
+
+fn write(trace: &[Asked]) -> io::Result<()> {
+    let requests = trace.iter().map(|asked| if asked.counts { asked.key } else { asked.key | UNCOUNTED });
+    io::stdout().write_all(&requests.flat_map(u32::to_le_bytes).collect::<Vec<u8>>())
+}
+
+fn read() -> io::Result<Vec<Asked>> {
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes)?;
+    let (requests, _) = bytes.as_chunks();
+    let requests = requests.iter().map(|request| u32::from_le_bytes(*request));
+    Ok(requests.map(|number| Asked { key: number & !UNCOUNTED, counts: number & UNCOUNTED == 0 }).collect())
+}
+
+fn run(arguments: &[&str]) -> Option<io::Result<()>> {
+    match arguments {
+        ["trace", scan] => Some(write(&trace(scan.parse().ok()?))),
+        ["play", capacity, runs] => {
+            let (capacity, runs) = (capacity.parse().ok()?, runs.parse::<usize>().ok()?);
+            let trace = match read() {
+                Ok(trace) => trace,
+                Err(error) => return Some(Err(error)),
+            };
+            for (name, always_the_same, policy) in policies(capacity) {
+                let runs = if always_the_same { 1 } else { runs };
+                let ratios: Vec<String> = (0..runs).map(|_| format!("{:.6}", policy(&trace))).collect();
+                println!("{name}\t{}", ratios.join("\t"));
+            }
+            Some(Ok(()))
+        }
+        _ => None,
     }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Some(Ok(())) => return ExitCode::SUCCESS,
+        Some(Err(error)) => eprintln!("hit_ratio: {error}"),
+        None => eprintln!("usage: hit_ratio trace SCAN > FILE\n       hit_ratio play CAPACITY RUNS < FILE"),
+    }
+    ExitCode::FAILURE
 }
