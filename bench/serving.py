@@ -26,6 +26,20 @@ class Server:
 
 
 @contextmanager
+def on_core(core: int | None) -> Iterator[None]:
+    """What is started inside stays on a core from its first instruction on, with all its threads and processes."""
+    if core is None or sys.platform != "linux":
+        yield
+        return
+    everywhere = os.sched_getaffinity(0)
+    pin(0, core)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, everywhere)
+
+
+@contextmanager
 def serving(
     app: str,
     *,
@@ -33,12 +47,14 @@ def serving(
     python: str = sys.executable,
     workers: int = 1,
     lifespan: bool = False,
+    factory: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Starts `app` (`bench.apps:cached`) on a free port of 127.0.0.1, kept on a core, and ends it by its pid.
 
     `python` is the interpreter of the environment that has what the application imports; `environment` is added to
-    this process's.
+    this process's. With `factory`, `app` names a function that makes the application. With several `workers` the port
+    listens before they have imported it: the first request waits for that.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -46,18 +62,19 @@ def serving(
     command = [python, "-m", "uvicorn", app, "--port", str(port), "--workers", str(workers)]
     command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error"]
     command += ["--lifespan", "on" if lifespan else "off"]
-    server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(environment or {})})
+    command += ["--factory"] if factory else []
+    with on_core(core):  # before it starts: its workers and threads inherit it
+        server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(environment or {})})
     try:
-        pin(server.pid, core)
         deadline = time.monotonic() + START_DEADLINE_SECONDS
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port)).close()
                 break
-            except OSError:
+            except OSError as error:
                 if server.poll() is not None or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
+                    raise RuntimeError(f"{app} does not answer on port {port}; what it wrote is above") from error
+                time.sleep(0.02)
         yield Server(port, server.pid)
     finally:
         server.terminate()
