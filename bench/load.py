@@ -7,7 +7,7 @@ Every response must be complete and 200; anything else ends the run with an erro
 import asyncio
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import cast
@@ -27,7 +27,7 @@ class Load:
 class Connection(asyncio.Protocol):
     """One connection that asks again as soon as it has been answered, until `deadline` on the loop's clock."""
 
-    def __init__(self, requests: Sequence[bytes], deadline: float, seconds: list[float]) -> None:
+    def __init__(self, requests: Iterable[bytes], deadline: float, seconds: list[float]) -> None:
         self._requests = cycle(requests)
         self._deadline = deadline
         self._seconds = seconds
