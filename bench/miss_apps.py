@@ -14,8 +14,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
+from bench.in_process import receive, request, send
 from hotplate import Cache, CacheMiddleware, Rule
-from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
+from hotplate.asgi import ASGIApp, Receive, Scope, Send
 
 PRODUCT = {"id": 17, "name": "Cast-iron pan", "category": "pans", "price_cents": 5400, "text": "x" * 96}
 RAW_BODY = b'{"id":17,"name":"Cast-iron pan","category":"pans","price_cents":5400,"text":"%s"}' % (b"x" * 96)
@@ -205,32 +206,5 @@ async def fill(app: Any) -> None:
         return
     numbers = itertools.count()
     while cache.stats().evictions == 0:
-        await asyncio.gather(*(_asked(app, number) for number in itertools.islice(numbers, FILL_AT_ONCE)))
-
-
-async def _asked(app: Any, number: int) -> None:
-    path = f"/products/{number}"
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"bench"), (b"accept", b"*/*")],
-        "client": ("127.0.0.1", 50000),
-        "server": ("127.0.0.1", 8000),
-        "state": {},
-    }
-    await app(scope, _receive, _send)
-
-
-async def _receive() -> Message:
-    return {"type": "http.request", "body": b"", "more_body": False}
-
-
-async def _send(message: Message) -> None:
-    """A client that keeps nothing."""
+        paths = [f"/products/{number}" for number in itertools.islice(numbers, FILL_AT_ONCE)]
+        await asyncio.gather(*(app(request(path), receive, send) for path in paths))
