@@ -48,19 +48,22 @@ def serving(
     workers: int = 1,
     lifespan: bool = False,
     factory: bool = False,
+    quiet: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Starts `app` (`bench.apps:cached`) on a free port of 127.0.0.1, kept on a core, and ends it by its pid.
 
     `python` is the interpreter of the environment that has what the application imports; `environment` is added to
     this process's. With `factory`, `app` names a function that makes the application. With several `workers` the port
-    listens before they have imported it: the first request waits for that.
+    listens before they have imported it: the first request waits for that. With `quiet`, what an application raises is
+    not written.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     command = [python, "-m", "uvicorn", app, "--port", str(port), "--workers", str(workers)]
-    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error"]
+    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
+    command += ["--log-level", "critical" if quiet else "error"]
     command += ["--lifespan", "on" if lifespan else "off"]
     command += ["--factory"] if factory else []
     with on_core(core):  # before it starts: its workers and threads inherit it
@@ -78,4 +81,8 @@ def serving(
         yield Server(port, server.pid)
     finally:
         server.terminate()
-        server.wait(timeout=STOP_DEADLINE_SECONDS)
+        try:
+            server.wait(timeout=STOP_DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:  # it still works at what nobody waits for any more
+            server.kill()
+            server.wait()
