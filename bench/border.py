@@ -22,7 +22,7 @@ from importlib.metadata import version
 
 import uvloop
 
-from bench.http_hits import cores, pin
+from bench.machine import cores, pin
 from hotplate import Cache
 from tests.redis_servers import RedisServer
 

@@ -51,7 +51,7 @@ def serving(
     quiet: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
-    """Starts `app` (`bench.apps:cached`) on a free port of 127.0.0.1, kept on a core, and ends it by its pid.
+    """Starts `app` (`bench.apps.hotplate:app`) on a free port of 127.0.0.1, kept on a core, and ends it by its pid.
 
     `python` is the interpreter of the environment that has what the application imports; `environment` is added to
     this process's. With `factory`, `app` names a function that makes the application. With several `workers` the port
