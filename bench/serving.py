@@ -4,11 +4,13 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from bench.machine import pin
 
@@ -55,34 +57,45 @@ def serving(
 
     `python` is the interpreter of the environment that has what the application imports; `environment` is added to
     this process's. With `factory`, `app` names a function that makes the application. With several `workers` the port
-    listens before they have imported it: the first request waits for that. With `quiet`, what an application raises is
-    not written.
+    listens before they have imported it: the first request waits for that. With `quiet`, what it and its libraries
+    write is shown only if it does not start.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     command = [python, "-m", "uvicorn", app, "--port", str(port), "--workers", str(workers)]
-    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
-    command += ["--log-level", "critical" if quiet else "error"]
+    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error"]
     command += ["--lifespan", "on" if lifespan else "off"]
     command += ["--factory"] if factory else []
-    with on_core(core):  # before it starts: its workers and threads inherit it
-        server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(environment or {})})
-    try:
-        deadline = time.monotonic() + START_DEADLINE_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError as error:
-                if server.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"{app} does not answer on port {port}; what it wrote is above") from error
-                time.sleep(0.02)
-        yield Server(port, server.pid)
-    finally:
-        server.terminate()
+    with tempfile.TemporaryFile() as written:
+        settings = {**os.environ, **(environment or {})}
+        with on_core(core):  # before it starts: its workers and threads inherit it
+            server = subprocess.Popen(command, cwd=ROOT, env=settings, stderr=written if quiet else None)
         try:
-            server.wait(timeout=STOP_DEADLINE_SECONDS)
-        except subprocess.TimeoutExpired:  # it still works at what nobody waits for any more
-            server.kill()
-            server.wait()
+            deadline = time.monotonic() + START_DEADLINE_SECONDS
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+                except OSError as error:
+                    if server.poll() is not None or time.monotonic() > deadline:
+                        said = _read(written) if quiet else "what it wrote is above"
+                        raise RuntimeError(f"{app} does not answer on port {port}: {said}") from error
+                    time.sleep(0.02)
+            yield Server(port, server.pid)
+        finally:
+            _end(server)
+
+
+def _end(server: "subprocess.Popen[bytes]") -> None:
+    server.terminate()
+    try:
+        server.wait(timeout=STOP_DEADLINE_SECONDS)
+    except subprocess.TimeoutExpired:  # it still works at what nobody waits for any more
+        server.kill()
+        server.wait()
+
+
+def _read(written: IO[bytes]) -> str:
+    written.seek(0)
+    return written.read().decode(errors="replace")
