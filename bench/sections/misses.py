@@ -16,10 +16,11 @@ from functools import partial
 import uvloop
 
 from bench import load, miss_apps
+from bench.environments import environment
 from bench.figures import Effort, Row, Section, Spread, Table, in_turns, rows
 from bench.first_byte import Streams
 from bench.machine import cores
-from bench.serving import Server, on_core, serving
+from bench.serving import ROOT, Server, on_core, serving
 from tests.redis_servers import RedisServer
 
 HOW = """
@@ -306,14 +307,13 @@ def measure(effort: Effort) -> list[Table]:
         started.enter_context(on_core(load_core))
         redis = started.enter_context(RedisServer("--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru"))
 
+        python = environment("fastapi")
+        settings = {"PYTHONPATH": str(ROOT / "python"), "BENCH_REDIS_URL": redis.url}
+
         def served(function: str) -> Server:
+            app = f"bench.miss_apps:{function}"
             server = started.enter_context(
-                serving(
-                    f"bench.miss_apps:{function}",
-                    core=server_core,
-                    factory=True,
-                    environment={"BENCH_REDIS_URL": redis.url},
-                )
+                serving(app, core=server_core, python=python, factory=True, environment=settings)
             )
             asked(server.port, miss_apps.EXCLUDED + "/fill")
             return server
