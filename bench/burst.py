@@ -38,6 +38,7 @@ class Connection(asyncio.Protocol):
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._lost = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready to ask."""
@@ -67,13 +68,17 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The request under way has no answer."""
+        self._lost.set()
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error or ConnectionError("closed before the answer"))
 
-    def close(self) -> None:
-        """End it."""
+    async def close(self) -> None:
+        """End it; a request under way is cancelled."""
+        if self._answer is not None:
+            self._answer.cancel()
         if self._transport is not None:
             self._transport.abort()
+            await self._lost.wait()
 
 
 async def burst(ports: Sequence[int], target: str, connections: int, expected: bytes) -> Burst:
@@ -99,18 +104,18 @@ async def burst(ports: Sequence[int], target: str, connections: int, expected: b
         await asyncio.wait(asked, timeout=SECONDS)
         took = time.perf_counter() - began
     finally:
-        for one in opened:
-            one.close()
+        await asyncio.gather(*(one.close() for one in opened))
     failures = Counter(filter(None, (_failure(answer, expected) for answer in asked)))
     return Burst(took, failures)
 
 
 def _failure(answer: "asyncio.Future[tuple[int, bytes]]", expected: bytes) -> str:
     """What came instead of the right answer; nothing for that."""
-    if not answer.done():
+    if answer.cancelled():
         return "no answer"
-    if answer.cancelled() or (error := answer.exception()) is not None:
-        return "no answer" if answer.cancelled() else f"{type(error).__name__}: {error}"
+    error = answer.exception()
+    if error is not None:
+        return f"{type(error).__name__}: {error}"
     status, content = answer.result()
     if status != 200:
         return f"status {status}"
