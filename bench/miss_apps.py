@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
+from bench.first_byte import EXCLUDED, PART
 from bench.in_process import receive, request, send
 from hotplate import Cache, CacheMiddleware, Rule
 from hotplate.asgi import ASGIApp, Receive, Scope, Send
@@ -26,9 +27,7 @@ RAW_START = {
     "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(RAW_BODY))],
 }
 RAW_CONTENT = {"type": "http.response.body", "body": RAW_BODY}
-PART = b"x" * 1024
 
-EXCLUDED = "/admin"
 MAX_BYTES = "8MiB"
 FILL_AT_ONCE = 64
 # Nineteen rules that do not match come before the one that does: the price of rules is part of the figure.

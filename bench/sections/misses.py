@@ -15,10 +15,10 @@ from functools import partial
 
 import uvloop
 
-from bench import load, miss_apps
+from bench import load
 from bench.environments import environment
 from bench.figures import Effort, Row, Section, Spread, Table, in_turns, rows
-from bench.first_byte import Streams
+from bench.first_byte import EXCLUDED, Streams
 from bench.machine import cores
 from bench.serving import ROOT, Server, on_core, serving
 from tests.redis_servers import RedisServer
@@ -104,9 +104,9 @@ def updates(path: str) -> Iterator[bytes]:
     return itertools.cycle([line.encode() for line in lines])
 
 
-EXCLUDED = miss_apps.EXCLUDED + "/products"
+NOT_CACHED = EXCLUDED + "/products"
 MISS = Kind(lambda: distinct("/products"), ("GET", "/products/1"), "fwd=uri-miss", {"misses": 1, "stored": 1})
-BYPASS_EXCLUDED = Kind(lambda: repeated(EXCLUDED), ("GET", EXCLUDED + "/1"), "detail=excluded", {"bypass": 1})
+BYPASS_EXCLUDED = Kind(lambda: repeated(NOT_CACHED), ("GET", NOT_CACHED + "/1"), "detail=excluded", {"bypass": 1})
 BYPASS_POST = Kind(lambda: updates("/products"), ("POST", "/products/1"), "fwd=method", {"bypass": 1})
 STREAMS = Kind(lambda: distinct("/streams"), ("GET", ""), "", {"misses": 1, "stored": 1, "bypass": 1})
 
@@ -162,7 +162,7 @@ class Contender:
         self.rates.append(requests / seconds)
 
     def _told(self) -> Counter[str]:
-        told = json.loads(asked(self.server.port, miss_apps.EXCLUDED + "/counted")[1])
+        told = json.loads(asked(self.server.port, EXCLUDED + "/counted")[1])
         bypasses = sum(told["bypass"].values()) - told["looks"] if self.cached else 0
         self._evicted = told["evictions"]
         return Counter(runs=told["runs"], misses=told["misses"], stored=told["stored"], bypass=bypasses)
@@ -269,7 +269,7 @@ def first_bytes(servers: Servers, pace: Pace) -> Table:
     """Time to the first byte of a streamed miss."""
     made = contenders(servers, STREAMS)
     with ExitStack() as opened:
-        streams = {name: Streams(one.server.port, miss_apps.PART, NUMBERS) for name, one in made.items()}
+        streams = {name: Streams(one.server.port, NUMBERS) for name, one in made.items()}
         for one in streams.values():
             opened.callback(one.close)
             for _ in range(pace.streams):
@@ -315,7 +315,7 @@ def measure(effort: Effort) -> list[Table]:
             server = started.enter_context(
                 serving(app, core=server_core, python=python, factory=True, environment=settings)
             )
-            asked(server.port, miss_apps.EXCLUDED + "/fill")
+            asked(server.port, EXCLUDED + "/fill")
             return server
 
         servers = {name: served(function) for name, function in APPLICATIONS.items()}
