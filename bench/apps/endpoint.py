@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI
 
-from bench.apps.answers import RUNS, product, products
+from bench.apps.answers import RUNS, product, products, slow
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -25,8 +25,12 @@ def application(decorated: Callable[[Any], Any] = unchanged, **options: Any) -> 
     async def read_large(number: int) -> list[dict[str, Any]]:
         return products()
 
+    async def read_slow(number: int) -> dict[str, int]:
+        return await slow(number)
+
     app.get("/products/{product_id}")(decorated(read_product))
     app.get("/large/{number}")(decorated(read_large))
+    app.get("/slow/{number}")(decorated(read_slow))
     app.post("/runs")(runs)
     return app
 

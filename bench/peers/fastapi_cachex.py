@@ -1,4 +1,4 @@
-"""fastapi-cachex' decorator on the endpoint."""
+"""fastapi-cachex' decorator on the endpoint; with `BENCH_STAMPEDE`, coalescing."""
 
 import os
 from urllib.parse import urlsplit
@@ -13,4 +13,4 @@ if "BENCH_REDIS_URL" in os.environ:
     BackendProxy.set(AsyncRedisCacheBackend(host=url.hostname, port=url.port, db=int(url.path[1:])))
 else:
     BackendProxy.set(MemoryBackend())
-app = application(cache(ttl=3600))
+app = application(cache(ttl=3600, coalesce="BENCH_STAMPEDE" in os.environ))
