@@ -63,9 +63,11 @@ pub(crate) fn edited<'py>(start: &Bound<'py, PyDict>, edits: &Edits) -> PyResult
     let py = start.py();
     let headers = PyList::empty(py);
     if let Some(given) = start.get_item(intern!(py, "headers"))? {
-        for (name, value) in scope::lines(&given)? {
+        for item in given.try_iter()? {
+            let item = item?;
+            let (name, _) = scope::line(&item)?;
             if !edits.replaces(name.as_bytes()) {
-                headers.append((name, value))?;
+                headers.append(item)?;
             }
         }
     }

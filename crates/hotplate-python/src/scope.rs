@@ -128,7 +128,8 @@ pub(crate) fn lines<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<Line<'py>>
     headers.try_iter()?.map(|item| line(&item?)).collect()
 }
 
-fn line<'py>(item: &Bound<'py, PyAny>) -> PyResult<Line<'py>> {
+/// The name and value of one item of it.
+pub(crate) fn line<'py>(item: &Bound<'py, PyAny>) -> PyResult<Line<'py>> {
     let (name, value) = match item.cast::<PyTuple>() {
         // Borrowed from the pair, and counted once.
         Ok(pair) => {
