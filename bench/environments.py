@@ -3,7 +3,6 @@
 They are made when they are asked for, from the interpreter that runs the benchmark, beside its own packages.
 """
 
-import re
 import shutil
 import subprocess
 import sys
@@ -33,13 +32,9 @@ def environment(name: str) -> str:
 
 def pinned(name: str) -> dict[str, str]:
     """The versions in `requirements/bench/NAME.txt` by package."""
-    return pins(REQUIREMENTS / f"{name}.txt")
-
-
-def pins(path: Path) -> dict[str, str]:
-    """The versions in a file of requirements by package."""
-    lines = (re.match(r"([\w.-]+)(?:\[[^]]*\])?==([\w.+!-]+)", line) for line in path.read_text("utf-8").splitlines())
-    return {line[1]: line[2] for line in lines if line}
+    lines = (REQUIREMENTS / f"{name}.txt").read_text("utf-8").splitlines()
+    pins = (line.split(";")[0].strip().partition("==") for line in lines if "==" in line and not line.startswith("#"))
+    return {package: version for package, _, version in pins}
 
 
 def _done(*command: str) -> None:

@@ -7,10 +7,11 @@ handlers are asked how often they ran; and hotplate's own metrics must have coun
 import http.client
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -21,8 +22,8 @@ from bench import load
 from bench.apps.answers import BODY, LARGE
 from bench.environments import environment
 from bench.figures import Spread, Table, ratios, rows
-from bench.machine import cores
-from bench.serving import ROOT, Server, on_core, serving
+from bench.machine import cores, pin
+from bench.serving import ROOT, Server, serving
 
 STORED_DEADLINE_SECONDS = 20.0
 WARM_SECONDS = 0.3
@@ -101,7 +102,7 @@ def measured(contenders: Sequence[Contender], plan: Plan) -> list[Table]:
     server_core, load_core = cores()
     pythons = {contender.packages: environment(contender.packages) for contender in contenders}
     with ExitStack() as stack:
-        stack.enter_context(on_core(load_core))
+        stack.enter_context(kept_on(load_core))
 
         def start(contender: Contender) -> Server:
             try:
@@ -124,6 +125,18 @@ def measured(contenders: Sequence[Contender], plan: Plan) -> list[Table]:
         for one in measures:
             one.verify()
         return [table(shape, measures, plan) for shape in SHAPES]
+
+
+@contextmanager
+def kept_on(core: int | None) -> Iterator[None]:
+    """Keeps this process, and what it starts, on a core until the block ends."""
+    everywhere = os.sched_getaffinity(0) if sys.platform == "linux" else set[int]()
+    pin(0, core)
+    try:
+        yield
+    finally:
+        if sys.platform == "linux":
+            os.sched_setaffinity(0, everywhere)
 
 
 class Measured:

@@ -5,6 +5,7 @@ the one who made it and goes to `target/bench/DATE/`, where it replaces nothing 
 """
 
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.environments import pins
 from bench.figures import Effort, Table, recalled
 from bench.machine import Noise
 from bench.sections import SECTIONS
@@ -82,7 +82,12 @@ def kept(date: str) -> Path:
 
 def environments(requirements: Path = ROOT / "requirements") -> dict[str, dict[str, str]]:
     """What the environments are pinned to, by `requirements/bench.txt` and `requirements/bench/NAME.txt`."""
-    return {path.stem: pins(path) for path in (requirements / "bench.txt", *sorted(requirements.glob("bench/*.txt")))}
+    return {path.stem: _pins(path) for path in (requirements / "bench.txt", *sorted(requirements.glob("bench/*.txt")))}
+
+
+def _pins(path: Path) -> dict[str, str]:
+    lines = (re.match(r"([\w.-]+)(?:\[[^]]*\])?==([\w.+!-]+)", line) for line in path.read_text("utf-8").splitlines())
+    return {line[1]: line[2] for line in lines if line}
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from bench.environments import pinned
 from bench.figures import Effort, Section, Table
-from bench.hits import Contender, Handler, Plan, measured
+from bench.hits import Contender, Handler, Plan, kept_on, measured
 from bench.machine import cores
-from bench.serving import on_core
 from tests.redis_servers import RedisServer
 
 REDIS_PY, GLIDE = pinned("fastapi")["redis"], pinned("valkey-glide")["valkey-glide"]
@@ -60,7 +59,7 @@ nothing but a `GET` (with hiredis) and sends what it got. CPU is that of the ser
 def measure(effort: Effort) -> Sequence[Table]:
     """All shapes."""
     with ExitStack() as stack:
-        with on_core(cores()[1]):  # what is started here stays there
+        with kept_on(cores()[1]):  # what is started here stays there
             server = stack.enter_context(RedisServer())
         return measured([in_database(one, server, n) for n, one in enumerate(CONTENDERS)], PLANS[effort])
 

@@ -215,8 +215,7 @@ class Load:
         faults.report(reason, text, *values, path=self._client_scope.get("path"), seconds=seconds, **how)
 
     async def _send(self, message: Message) -> None:
-        exchange = self._exchange
-        answer = exchange.message(message)
+        answer = self._exchange.message(message)
         if message["type"] == "http.response.body" and message.get("more_body"):
             self._watch_client()
         if self._client_left:
@@ -228,7 +227,7 @@ class Load:
         if answer is not None:
             self._outbox.extend(answer)
             self._wake_reader()
-        if exchange.passing:
+        if not self._exchange.recording and not self._exchange.answered:
             self._release()
             while self._outbox and not self._client_left:
                 if self._drained is None:
@@ -252,7 +251,7 @@ class Load:
 
     def _let_go(self) -> bool:
         """Whether the load belongs to its client: its answer is not (or no longer) for the cache."""
-        return self._exchange.passing
+        return self._exchange.decided and not self._exchange.recording and not self._exchange.answered
 
     def _raises_on_disconnect(self) -> bool:
         version = str(self.scope.get("asgi", {}).get("spec_version", "2.0"))

@@ -21,9 +21,6 @@ from hotplate.rules import Duration, Partition, Rule
 
 __all__ = ["CacheMiddleware"]
 
-_WAITS = frozenset({"wait", "seek", "need-body"})
-"""Steps after which a request is looked up once more."""
-
 _OF_THE_LOAD = frozenset({"headers", "method", "extensions", "hotplate"})
 """What of a load's scope is its own."""
 
@@ -134,10 +131,8 @@ class CacheMiddleware:
         if isinstance(found, tuple):
             await send(found[0])
             await send(found[1])
-        elif found.kind in _WAITS:
-            await self._conduct(found, scope, receive, send)
-        else:
-            await self._answers[found.kind](self, found, scope, receive, send, None)
+            return
+        await self._conduct(found, scope, receive, send)
 
     def observe(self, observer: Observer | None) -> None:
         """Has an observer see requests and loads from here on, or nobody; called by the cache."""
@@ -161,16 +156,18 @@ class CacheMiddleware:
         self.cache.faults.report("lookup", text, error=error, path=scope.get("path"))
 
     async def _conduct(self, step: Step, scope: Scope, receive: Receive, send: Send) -> None:
-        """Waits for what is to be waited for, until it is known who answers."""
+        """Everything but a plain hit: waits for what is to be waited for, until it is known who answers."""
         body: bytes | None = None
-        while step.kind in _WAITS:
+        while True:
             if step.kind == "wait":
                 await _wait(step, self._http.wait_seconds)
             elif step.kind == "seek":
                 await _seek(step, self._http.wait_seconds)
-            else:
+            elif step.kind == "need-body":
                 body, early = await _read_body(receive, step.limit)
                 receive = _replay(early, receive)
+            else:
+                break
             try:
                 found = self._lookup(scope, body, step)
             except Exception as error:
@@ -182,88 +179,67 @@ class CacheMiddleware:
                 await send(found[1])
                 return
             step = found
-        await self._answers[step.kind](self, step, scope, receive, send, body)
+        await self._finish(step, scope, receive, send, body)
 
-    # What is left to do once it is known who answers.
-
-    async def _raise(self, step: Step, scope: Scope, receive: Receive, send: Send, body: bytes | None) -> None:
-        """The load this request waited for has raised."""
-        if self._observer is not None:
-            self._observer.answering(step.kind, self.app, send)
-        raise step.error
-
-    async def _forward(self, step: Step, scope: Scope, receive: Receive, send: Send, body: bytes | None) -> None:
-        """Runs the application for this client alone, on the client's own task."""
+    async def _finish(self, step: Step, scope: Scope, receive: Receive, send: Send, body: bytes | None) -> None:
+        """What is left to do once it is known who answers: the application, or a load that has ended."""
         app = self.app
         if self._observer is not None:
             app, send = self._observer.answering(step.kind, app, send)
+        if step.kind == "raised":
+            raise step.error
         exchange = step.exchange
-        scope["hotplate"] = exchange
-        passing = False
-
-        async def relay(message: Message) -> None:
-            nonlocal passing
-            if passing:
-                await send(message)
-                return
-            answer = exchange.message(message)
-            passing = exchange.passing
-            if answer is not None:
-                for out in answer:
-                    await send(out)
-
-        try:
-            await app(scope, receive, relay)
-        except Exception as error:
-            stale = exchange.fail(error)
-            if stale is None:
-                raise
-            for out in stale:
-                await send(out)
-        except BaseException:
-            exchange.abandon()
-            raise
-        else:
-            exchange.end()
-
-    async def _load(self, step: Step, scope: Scope, receive: Receive, send: Send, body: bytes | None) -> None:
-        """Runs the application on a task of the cache's own."""
-        app = self.app
-        if self._observer is not None:
-            app, send = self._observer.answering(step.kind, app, send)
-        load = Load(app, step.exchange, scope, body, receive)
-        self.cache.loads.start(load)
-        try:
-            await load.lead(send)
-        finally:
-            # Middleware outside reads what the router left in the scope.
-            before = dict(scope)
-            scope.update(load.scope)
-            for key in _OF_THE_LOAD:
-                if key in before:
-                    scope[key] = before[key]
-                else:
-                    scope.pop(key, None)
-
-    async def _refresh(self, step: Step, scope: Scope, receive: Receive, send: Send, body: bytes | None) -> None:
-        """Answers with what is stale; a load of its own refreshes it."""
-        app = self.app
-        if self._observer is not None:
-            app, send = self._observer.answering(step.kind, app, send)
-        refresh = Load(app, step.exchange, scope, body, None)
-        asyncio.get_running_loop().call_soon(self.cache.loads.start_refresh, refresh, step)
-        start, content = step.messages
-        await send(start)
-        await send(content)
-
-    _answers = MappingProxyType({"forward": _forward, "load": _load, "stale": _refresh, "raised": _raise})
-    """What is done after each step but those of ``_WAITS``."""
+        if step.kind == "forward":
+            scope["hotplate"] = exchange
+            await _forward(app, exchange, scope, receive, send)
+        elif step.kind == "load":
+            load = Load(app, exchange, scope, body, receive)
+            self.cache.loads.start(load)
+            try:
+                await load.lead(send)
+            finally:
+                # Middleware outside reads what the router left in the scope.
+                for key in load.scope.keys() - _OF_THE_LOAD:
+                    scope[key] = load.scope[key]
+        else:  # stale: answered now, refreshed by a load of its own
+            refresh = Load(app, exchange, scope, body, None)
+            asyncio.get_running_loop().call_soon(self.cache.loads.start_refresh, refresh, step)
+            start, content = step.messages
+            await send(start)
+            await send(content)
 
 
 def _names(rule: Rule, method: str) -> bool:
     """Whether a rule speaks for a method; ``HEAD`` counts as ``GET``."""
     named = [name.upper() for name in rule.methods] or ["GET"]
     return method in named or (method == "GET" and "HEAD" in named)
+
+
+async def _forward(app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+    """Runs the application for this client alone, on the client's own task."""
+
+    async def relay(message: Message) -> None:
+        if exchange.passing:
+            await send(message)
+            return
+        answer = exchange.message(message)
+        if answer is not None:
+            for out in answer:
+                await send(out)
+
+    try:
+        await app(scope, receive, relay)
+    except Exception as error:
+        stale = exchange.fail(error)
+        if stale is None:
+            raise
+        for out in stale:
+            await send(out)
+    except BaseException:
+        exchange.abandon()
+        raise
+    else:
+        exchange.end()
 
 
 async def _wait(step: Step, seconds: float) -> None:

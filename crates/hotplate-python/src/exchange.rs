@@ -365,10 +365,28 @@ impl Exchange {
         self.inner().exchange.set_aside();
     }
 
+    /// Whether the response is being recorded.
+    #[getter]
+    fn recording(&self) -> bool {
+        self.inner().exchange.is_recording()
+    }
+
     /// Whether the application's messages now go to the client unchanged.
     #[getter]
     fn passing(&self) -> bool {
         self.inner().exchange.is_passing()
+    }
+
+    /// Whether the client has its whole answer.
+    #[getter]
+    fn answered(&self) -> bool {
+        self.inner().exchange.is_answered()
+    }
+
+    /// Whether the application's head has been seen.
+    #[getter]
+    fn decided(&self) -> bool {
+        self.inner().exchange.is_decided()
     }
 
     /// The `Cache` of the middleware.

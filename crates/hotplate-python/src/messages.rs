@@ -63,11 +63,9 @@ pub(crate) fn edited<'py>(start: &Bound<'py, PyDict>, edits: &Edits) -> PyResult
     let py = start.py();
     let headers = PyList::empty(py);
     if let Some(given) = start.get_item(intern!(py, "headers"))? {
-        for item in given.try_iter()? {
-            let item = item?;
-            let (name, _) = scope::line(&item)?;
+        for (name, value) in scope::lines(&given)? {
             if !edits.replaces(name.as_bytes()) {
-                headers.append(item)?;
+                headers.append((name, value))?;
             }
         }
     }

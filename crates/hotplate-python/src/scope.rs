@@ -128,8 +128,7 @@ pub(crate) fn lines<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<Line<'py>>
     headers.try_iter()?.map(|item| line(&item?)).collect()
 }
 
-/// The name and value of one item of it.
-pub(crate) fn line<'py>(item: &Bound<'py, PyAny>) -> PyResult<Line<'py>> {
+fn line<'py>(item: &Bound<'py, PyAny>) -> PyResult<Line<'py>> {
     let (name, value) = match item.cast::<PyTuple>() {
         // Borrowed from the pair, and counted once.
         Ok(pair) => {
