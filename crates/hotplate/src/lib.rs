@@ -55,6 +55,7 @@ pub mod error;
 pub mod event;
 pub mod exchange;
 pub mod fill;
+mod ghosts;
 pub mod key;
 mod leb128;
 pub mod log;

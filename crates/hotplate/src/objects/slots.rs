@@ -1,8 +1,13 @@
 //! Entries under indexes, within two bounds. Not shared, and not locked: that is [`super::Objects`]'s.
 //!
-//! `quick_cache` knows one bound, of weight. Where there is one of number beside it, a slot that is no entry is made so
-//! heavy that the policy evicts one entry for it, and is taken away again. While there is room by weight, everything is taken
-//! to be asked for often; so where number is what binds, the policy is that of a clock.
+//! `quick_cache` knows one bound, of weight. Where there is one of number beside it, two slots are made that are no entries:
+//!
+//! * the *push* is so heavy that the policy evicts one entry for it, and is taken away again: that holds the number;
+//! * the *ballast* stays. It weighs what number leaves unused of the room by weight, so that the part of the room for what
+//!   is asked for often is a part of the room there really is. Without it everything is taken to be asked for often,
+//!   because there is always room by weight, and the policy is no better than that of a clock.
+//!
+//! The ballast follows the entries' weight in steps, because each costs a search.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -11,11 +16,17 @@ use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use super::{Bounds, Moment, Stored};
 
-/// The index of the slot that is no entry.
+/// The index of the slot that fills the room which number leaves unused.
 const BALLAST: u64 = u64::MAX;
+
+/// The index of the slot that pushes an entry out.
+const PUSH: u64 = u64::MAX - 1;
 
 /// An entry of this weight is expected when the memory of evicted indexes is laid out.
 const EXPECTED_WEIGHT: u64 = 1 << 10;
+
+/// What weighs nothing is in no list of `quick_cache`'s.
+const LEAST_BALLAST: u64 = 1;
 
 /// The part of the bound that entries which are asked for often may fill; one entry may be that heavy.
 const OFTEN_USED_PART: f64 = 0.97;
@@ -37,14 +48,14 @@ impl<K, V> Slot<K, V> {
 /// What stands under an index of `quick_cache`.
 enum Place<K, V> {
     Entry(Slot<K, V>),
-    Ballast(u64),
+    NoEntry(u64),
 }
 
 impl<K, V> Place<K, V> {
     fn entry(&self) -> Option<&Slot<K, V>> {
         match self {
             Self::Entry(slot) => Some(slot),
-            Self::Ballast(_) => None,
+            Self::NoEntry(_) => None,
         }
     }
 }
@@ -75,8 +86,12 @@ impl<K, V> Default for Displaced<K, V> {
 pub(super) struct Slots<K, V> {
     places: Cache<u64, Place<K, V>, ByWeight, Mixing, Evictions>,
     most_entries: usize,
+    by_number: bool,
     most_for_one: u64,
-    has_ballast: bool,
+    /// What entries that are asked for often and the ballast may weigh.
+    most_often_used: u64,
+    /// What the ballast weighs, where there is one: at least 1.
+    ballast: Option<u64>,
     have_ends: bool,
     evictions: u64,
 }
@@ -85,10 +100,12 @@ impl<K, V> Slots<K, V> {
     pub(super) fn new(bounds: Bounds) -> Self {
         let most_entries = bounds.entries.map_or(usize::MAX, |entries| entries.max(1) as usize);
         let by_number = bounds.weight.is_none();
-        let capacity = bounds.weight.unwrap_or(most_entries as u64).max(1);
-        let expected = usize::try_from(capacity / EXPECTED_WEIGHT).unwrap_or(usize::MAX).clamp(64, 1 << 20);
+        let room = bounds.weight.unwrap_or(most_entries as u64).max(1);
+        let expected = usize::try_from(room / EXPECTED_WEIGHT).unwrap_or(usize::MAX).clamp(64, 1 << 20);
         let estimated = if by_number { most_entries } else { expected.min(most_entries) };
         let (weighter, hashing) = (ByWeight { by_number }, Mixing::new());
+        let ballast = (bounds.entries.is_some() && !by_number).then_some(LEAST_BALLAST);
+        let capacity = room.saturating_add(ballast.unwrap_or(0));
         let places = match OptionsBuilder::new()
             .estimated_items_capacity(estimated)
             .weight_capacity(capacity)
@@ -99,11 +116,62 @@ impl<K, V> Slots<K, V> {
             Ok(options) => Cache::with_options(options, weighter, hashing, Evictions),
             Err(_) => Cache::with(estimated, capacity, weighter, hashing, Evictions),
         };
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let most_for_one = ((capacity as f64 * OFTEN_USED_PART) as u64).max(1);
-        Self { places, most_entries, most_for_one, has_ballast: !by_number, have_ends: false, evictions: 0 }
+        let (most_for_one, most_often_used) = (often_used_part(room), often_used_part(capacity));
+        let (have_ends, evictions) = (false, 0);
+        let mut slots = Self {
+            places,
+            most_entries,
+            by_number,
+            most_for_one,
+            most_often_used,
+            ballast,
+            have_ends,
+            evictions,
+        };
+        slots.lay_ballast();
+        slots
     }
 
+    /// Into empty places: then it is taken to be asked for often, and stays so.
+    fn lay_ballast(&mut self) {
+        if let Some(weight) = &mut self.ballast {
+            *weight = LEAST_BALLAST;
+            self.places.insert(BALLAST, Place::NoEntry(LEAST_BALLAST));
+        }
+    }
+
+    /// Makes room for an entry of this weight, and the ballast as heavy as it should be beside it.
+    #[cold]
+    fn make_room(&mut self, ballast: u64, index: u64, added: u64, displaced: &mut Displaced<K, V>) {
+        let older = self.peek(index).map(|older| older.weight);
+        let is_full = older.is_none() && self.len() >= self.most_entries;
+        if is_full {
+            // Before the entry comes, not after: the newest is not to be the one that goes.
+            let heavy = self.places.capacity() - self.places.weight() + 1;
+            self.places.insert_with_lifecycle(PUSH, Place::NoEntry(heavy), displaced);
+            self.places.remove(&PUSH);
+        }
+        let entries = (self.weight() - older.unwrap_or(0)).saturating_add(added);
+        self.trim_ballast(ballast, entries, is_full);
+    }
+
+    /// Makes the ballast as heavy as it should be beside entries of that weight in all. It grows only where number binds.
+    fn trim_ballast(&mut self, ballast: u64, entries: u64, may_grow: bool) {
+        let unused = (self.places.capacity() - LEAST_BALLAST).saturating_sub(entries);
+        let often_used = entries - entries / 32;
+        let wanted =
+            self.most_often_used.saturating_sub(often_used).clamp(LEAST_BALLAST, LEAST_BALLAST + unused);
+        let step = entries / 64;
+        let is_too_heavy = ballast > wanted + step || ballast > LEAST_BALLAST + unused;
+        if is_too_heavy || (may_grow && wanted > ballast + step) {
+            if let Some(mut place) = self.places.peek_mut(&BALLAST) {
+                *place = Place::NoEntry(wanted);
+            }
+            self.ballast = Some(wanted);
+        }
+    }
+
+    #[inline]
     pub(super) fn get(&self, index: u64) -> Option<&Slot<K, V>> {
         self.places.get(&place(index)).and_then(Place::entry)
     }
@@ -115,7 +183,7 @@ impl<K, V> Slots<K, V> {
     /// Returns whether the entry is there now, and what has to be dropped for it.
     pub(super) fn insert(&mut self, index: u64, slot: Slot<K, V>) -> (bool, Displaced<K, V>) {
         let mut displaced = Displaced::default();
-        if self.has_ballast && slot.weight > self.most_for_one {
+        if !self.by_number && slot.weight > self.most_for_one {
             displaced.push(slot);
             if let Some((_, Place::Entry(older))) = self.places.remove(&place(index)) {
                 displaced.push(older);
@@ -123,11 +191,8 @@ impl<K, V> Slots<K, V> {
             return (false, displaced);
         }
         self.have_ends |= slot.end != Moment::NEVER;
-        // Before, not after: the newest is not to be the one that goes.
-        if self.has_ballast && self.len() >= self.most_entries && self.peek(index).is_none() {
-            let heavy = self.places.capacity() + 1 - self.places.weight();
-            self.places.insert_with_lifecycle(BALLAST, Place::Ballast(heavy), &mut displaced);
-            self.places.remove(&BALLAST);
+        if let Some(ballast) = self.ballast {
+            self.make_room(ballast, index, slot.weight, &mut displaced);
         }
         self.places.insert_with_lifecycle(place(index), Place::Entry(slot), &mut displaced);
         self.evictions += displaced.evicted;
@@ -145,12 +210,14 @@ impl<K, V> Slots<K, V> {
     pub(super) fn drain(&mut self) -> Vec<(K, V)> {
         self.have_ends = false;
         let places = self.places.drain().map(|(_, place)| place);
-        places
+        let drained = places
             .filter_map(|place| match place {
                 Place::Entry(slot) => Some((slot.key, slot.value)),
-                Place::Ballast(_) => None,
+                Place::NoEntry(_) => None,
             })
-            .collect()
+            .collect();
+        self.lay_ballast();
+        drained
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Slot<K, V>> {
@@ -158,12 +225,15 @@ impl<K, V> Slots<K, V> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.places.len()
+        self.places.len() - usize::from(self.ballast.is_some())
     }
 
     /// The sum of the entries' weights.
     pub(super) fn weight(&self) -> u64 {
-        if self.has_ballast { self.places.weight() } else { self.iter().map(|slot| slot.weight).sum() }
+        if self.by_number {
+            return self.iter().map(|slot| slot.weight).sum();
+        }
+        self.places.weight() - self.ballast.unwrap_or(0)
     }
 
     /// Whether any entry since the last [`Slots::drain`] was given an end.
@@ -177,8 +247,14 @@ impl<K, V> Slots<K, V> {
     }
 }
 
+/// As `quick_cache` computes it.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn often_used_part(room: u64) -> u64 {
+    ((room as f64 * OFTEN_USED_PART) as u64).max(1)
+}
+
 fn place(index: u64) -> u64 {
-    if index == BALLAST { BALLAST - 1 } else { index }
+    index.min(PUSH - 1)
 }
 
 #[derive(Clone, Debug)]
@@ -196,7 +272,7 @@ impl<K, V> Weighter<u64, Place<K, V>> for ByWeight {
                     slot.weight
                 }
             }
-            Place::Ballast(weight) => *weight,
+            Place::NoEntry(weight) => *weight,
         }
     }
 }
@@ -208,9 +284,9 @@ struct Evictions;
 impl<K, V> Lifecycle<u64, Place<K, V>> for Evictions {
     type RequestState = Displaced<K, V>;
 
-    /// The ballast may be heavier than an entry.
+    /// It may be heavier than an entry, and never goes for one.
     fn is_pinned(&self, _: &u64, place: &Place<K, V>) -> bool {
-        matches!(place, Place::Ballast(_))
+        matches!(place, Place::NoEntry(_))
     }
 
     // `on_evict` is called for replaced entries too; those did not go for room.
@@ -218,6 +294,7 @@ impl<K, V> Lifecycle<u64, Place<K, V>> for Evictions {
         displaced.evicted += 1;
     }
 
+    #[inline]
     fn on_evict(&self, displaced: &mut Displaced<K, V>, _: u64, place: Place<K, V>) {
         if let Place::Entry(slot) = place {
             displaced.push(slot);

@@ -92,6 +92,54 @@ fn both_bounds_hold_at_once_and_number_evicts_no_more_than_it_must() {
     assert_eq!((numbers.entries, numbers.weight), (10, 909));
 }
 
+/// How many of a thousand entries that were asked for are left after ten times as many that were not.
+fn left_after_a_scan(bounds: Bounds) -> usize {
+    let objects = Plain::new(bounds);
+    let asked = |index| find(&objects, index, 0).is_some();
+    for index in (0..1_000).chain(0..1_000) {
+        if !asked(index) {
+            objects.put(index, index, Stored { weight: 100, ..stored(index) });
+        }
+    }
+    for index in 1_000..11_000 {
+        objects.put(index, index, Stored { weight: 100, ..stored(index) });
+        assert!(objects.numbers().entries <= 1_000);
+    }
+    (0..1_000).filter(|index| asked(*index)).count()
+}
+
+#[test]
+fn a_scan_pushes_out_little_whichever_bound_binds() {
+    for (entries, weight) in [
+        (Some(1_000), None),
+        (None, Some(100_000)),
+        (Some(1_000), Some(100_000)),
+        (Some(1_000), Some(400_000)),
+        (Some(1_000), Some(1 << 40)),
+        (Some(1_000_000), Some(100_000)),
+    ] {
+        let left = left_after_a_scan(Bounds { entries, weight });
+        assert!(left >= 900, "{entries:?}, {weight:?}: {left}");
+    }
+}
+
+#[test]
+fn the_ballast_makes_way_when_entries_become_heavier() {
+    let objects = Plain::new(Bounds { entries: Some(100), weight: Some(100_000) });
+    for index in 0..1_000 {
+        objects.put(index, index, Stored { weight: 1, ..stored(index) });
+    }
+    objects.clear();
+    for round in 0..2 {
+        for index in 0..100 {
+            objects.put(index, index, Stored { weight: 1 + round * 999, ..stored(index) });
+        }
+        let numbers = objects.numbers();
+        assert_eq!((numbers.entries, numbers.weight), (100, 100 + round * 99_900));
+        assert_eq!(numbers.evictions, 900);
+    }
+}
+
 #[test]
 fn what_is_heavier_than_the_room_is_refused_and_takes_the_older_one_with_it() {
     let objects = Plain::new(Bounds { entries: None, weight: Some(100) });

@@ -10,8 +10,8 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hotplate_policy::no_vary_search::SearchVariance;
 use hotplate_policy::time::Timestamp;
@@ -19,6 +19,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use crate::entry::{Began, Body, Entry};
+use crate::ghosts::Ghosts;
 use crate::key::Key;
 
 /// What the index takes for one entry, ghosts of evicted keys included; measured by `tests/memory.rs`.
@@ -31,7 +32,8 @@ const SEARCH_BYTES: u64 = 512;
 pub const MOST_VARIANTS: usize = 64;
 
 /// An entry of this size is expected when the memory of evicted keys is laid out: one key is remembered for two such
-/// entries. More of them cost room; with far fewer, long scans push out what is asked for often.
+/// entries. More of them cost room; with far fewer, long scans push out what is asked for often. Where entries are
+/// larger, [`Ghosts`] sees to it that no more keys are remembered than that is good for.
 const EXPECTED_ENTRY_BYTES: u64 = 2 << 10;
 
 /// The part of a shard that entries which are asked for often may fill; one entry is at most that large.
@@ -119,7 +121,7 @@ impl VaryRecord {
 /// Stored responses of this process, at most so many bytes of them.
 pub struct LocalTier<B> {
     slots: Cache<Place, Slot<B>, ByWeight, PlaceHashing, Evictions>,
-    evictions: Arc<AtomicU64>,
+    evicted: Arc<Evicted>,
     most_for_one: u64,
 }
 
@@ -130,12 +132,14 @@ impl<B: Body> LocalTier<B> {
     /// [`LocalTier::insert`].
     #[must_use]
     pub fn new(max_bytes: u64) -> Self {
-        let evictions = Arc::new(AtomicU64::new(0));
         // Each shard has its part of the bound, and an entry must fit into one: few shards for small caches.
         let shards = usize::try_from(max_bytes >> 25).unwrap_or(usize::MAX).clamp(1, 16).next_power_of_two();
         let estimated =
             usize::try_from(max_bytes / EXPECTED_ENTRY_BYTES).unwrap_or(usize::MAX).clamp(64, 1 << 20);
-        let lifecycle = Evictions(Arc::clone(&evictions));
+        let ghosts = Ghosts::new(max_bytes, estimated);
+        let heavy = ghosts.heavy();
+        let evicted = Arc::new(Evicted { count: AtomicU64::new(0), heavy, ghosts: Mutex::new(ghosts) });
+        let lifecycle = Evictions(Arc::clone(&evicted));
         let hashing = PlaceHashing::new();
         let slots = match OptionsBuilder::new()
             .estimated_items_capacity(estimated)
@@ -150,7 +154,7 @@ impl<B: Body> LocalTier<B> {
         };
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let most_for_one = (slots.shard_capacity() as f64 * OFTEN_USED_PART) as u64;
-        Self { slots, evictions, most_for_one }
+        Self { slots, evicted, most_for_one }
     }
 
     /// What stands under `key`. Counts as a use of it.
@@ -176,12 +180,29 @@ impl<B: Body> LocalTier<B> {
     /// for one entry is refused, and what stood there before goes too, because it is older.
     pub fn insert(&self, key: Key, slot: Slot<B>) -> bool {
         let place = Place::of(key);
-        if ByWeight.weight(&place, &slot) > self.most_for_one {
+        let weight = ByWeight.weight(&place, &slot);
+        if weight > self.most_for_one {
             self.slots.remove(&place);
             return false;
         }
         self.slots.insert(place, slot);
+        if weight >= self.evicted.heavy {
+            self.forget_surplus();
+        }
         true
+    }
+
+    /// Forgets evicted keys that are remembered for longer than heavy entries should be.
+    fn forget_surplus(&self) {
+        loop {
+            // Unlocked before a shard is locked: those who evict lock in the other order.
+            let surplus = self.evicted.ghosts().pop_surplus();
+            let Some(place) = surplus else { break };
+            // A key that is back has no memory to be forgotten. If it comes back right here, it goes again, as if evicted.
+            if self.slots.peek(&place).is_none() {
+                self.slots.remove(&place);
+            }
+        }
     }
 
     /// Takes away what stands under `key`.
@@ -192,6 +213,7 @@ impl<B: Body> LocalTier<B> {
     /// Takes away everything.
     pub fn clear(&self) {
         self.slots.clear();
+        self.evicted.ghosts().clear();
     }
 
     /// How many slots there are.
@@ -215,7 +237,7 @@ impl<B: Body> LocalTier<B> {
     /// How many slots were dropped for room since the tier was made.
     #[must_use]
     pub fn evictions(&self) -> u64 {
-        self.evictions.load(Ordering::Relaxed)
+        self.evicted.count.load(Ordering::Relaxed)
     }
 }
 
@@ -234,36 +256,63 @@ impl<B: Body> Weighter<Place, Slot<B>> for ByWeight {
     }
 }
 
+/// What went for room.
+struct Evicted {
+    count: AtomicU64,
+    /// From this weight on an entry's key is listed among the ghosts.
+    heavy: u64,
+    ghosts: Mutex<Ghosts<Place>>,
+}
+
+impl Evicted {
+    fn ghosts(&self) -> MutexGuard<'_, Ghosts<Place>> {
+        self.ghosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Counts what goes for room, and keeps it until the shard is unlocked: freeing a body may take long.
-#[derive(Clone, Debug)]
-struct Evictions(Arc<AtomicU64>);
+#[derive(Clone)]
+struct Evictions(Arc<Evicted>);
 
 /// What one insertion pushes out: mostly one slot, and then nothing is allocated for it.
 struct Removed<B> {
     first: Option<Slot<B>>,
     further: Vec<Slot<B>>,
+    /// What is told next goes for room, and is not replaced.
+    is_evicted: bool,
 }
 
 impl<B> Default for Removed<B> {
     fn default() -> Self {
-        Self { first: None, further: Vec::new() }
+        Self { first: None, further: Vec::new(), is_evicted: false }
     }
 }
 
-impl<B> Lifecycle<Place, Slot<B>> for Evictions {
+impl<B: Body> Lifecycle<Place, Slot<B>> for Evictions {
     type RequestState = Removed<B>;
 
     // `on_evict` is called for replaced slots too; those did not go for room.
-    fn before_evict(&self, _: &mut Removed<B>, _: &Place, _: &mut Slot<B>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    fn before_evict(&self, removed: &mut Removed<B>, _: &Place, _: &mut Slot<B>) {
+        self.0.count.fetch_add(1, Ordering::Relaxed);
+        removed.is_evicted = true;
     }
 
     fn on_evict(&self, removed: &mut Removed<B>, _: Place, slot: Slot<B>) {
+        removed.is_evicted = false;
         if removed.first.is_none() {
             removed.first = Some(slot);
         } else {
             removed.further.push(slot);
         }
+    }
+
+    /// Only what was not asked for often is remembered.
+    fn on_evict_cold(&self, removed: &mut Removed<B>, place: Place, slot: Slot<B>) {
+        let weight = ByWeight.weight(&place, &slot);
+        if removed.is_evicted && weight >= self.0.heavy {
+            self.0.ghosts().push(place, weight);
+        }
+        self.on_evict(removed, place, slot);
     }
 }
 
@@ -455,6 +504,24 @@ mod tests {
             names += 1;
         }
         assert!(names > 50);
+    }
+
+    #[test]
+    fn a_heavy_slot_that_went_long_ago_is_forgotten() {
+        let names = (0..500).map(|number| format!("x-{number}").into()).collect();
+        let record = Arc::new(VaryRecord::new(names));
+        let weight =
+            ByWeight.weight(&Place::of(Key::from_u128(0)), &Slot::<bytes::Bytes>::Vary(record.clone()));
+        for (back, is_remembered) in [(100_u64..150, false), (350..400, true)] {
+            let tier = LocalTier::<bytes::Bytes>::new(64 * weight);
+            let key = |number: u64| Key::from_u128(u128::from(number));
+            let heavy = |number| tier.insert(key(number), Slot::Vary(Arc::clone(&record)));
+            // The first fill the room; of those after them, the last one stays.
+            assert!((0..400).all(heavy));
+            assert!(back.rev().all(heavy));
+            let left = (0..60).filter(|number| tier.get(&key(*number)).is_some()).count();
+            assert_eq!(left < 40, is_remembered, "{left}");
+        }
     }
 
     #[test]
