@@ -29,6 +29,27 @@ async def test_many_requests_for_one_cold_key_run_the_handler_once() -> None:
     assert {answer.body for answer in answers} == {b"x" * 10_000}
 
 
+async def test_a_crowd_that_waited_is_answered_over_several_turns_of_the_loop() -> None:
+    """So that a server can write the first answers while it makes the others."""
+    gate = Gate(Reply())
+    site = Site(gate)
+    asked = await led_and_followed(site, gate, 200)
+    turn, answered_in = 0, list[int]()
+
+    def count() -> None:
+        nonlocal turn
+        turn += 1
+        if len(answered_in) < len(asked):
+            asyncio.get_running_loop().call_soon(count)
+
+    for task in asked:
+        task.add_done_callback(lambda _: answered_in.append(turn))
+    count()
+    gate.opened.set()
+    await asyncio.gather(*asked)
+    assert max(answered_in.count(one) for one in set(answered_in)) <= 40
+
+
 async def test_everybody_who_waited_is_counted_as_collapsed() -> None:
     gate = Gate(Reply())
     site = Site(gate)

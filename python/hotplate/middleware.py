@@ -18,6 +18,7 @@ from hotplate.headers import RequestHead
 from hotplate.loads import Load
 from hotplate.observing import Lookup, Observer
 from hotplate.rules import Duration, Partition, Rule
+from hotplate.waiters import wake
 
 __all__ = ["CacheMiddleware"]
 
@@ -270,7 +271,7 @@ async def _wait(step: Step, seconds: float) -> None:
     """Waits for the load this step stands behind, at most ``seconds``."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
-    if not step.subscribe(loop, _resolve, ended):
+    if not step.subscribe(loop, wake, ended):
         return
     deadline = loop.call_later(seconds, _resolve, ended)
     try:
