@@ -2,7 +2,7 @@
 
 A budget is a bound on one figure of one row: on its ratio to the reference of its table, on the figure itself, or on a
 further column of the row. Budgets were set before anything was measured here and do not follow the measurements: one
-that is not met is missed by so many per cent, and `page` then names the design page that says what stands between.
+that is not met is missed by so many per cent, and its `page` is the design page that says what stands between.
 
 Nanoseconds depend on the machine. Those of the value cache were set where a plain call takes 56 ns, awaiting a plain
 coroutine 105 ns and `dict.get` 37 ns. Each is therefore judged twice: in nanoseconds, and as the ratio to that
@@ -46,8 +46,11 @@ class Budget:
     """`RATIO`, `FIGURE`, or the title of one of the row's further columns."""
     every_round: bool = False
     """For counts: the worst round has to keep to it, not the median."""
-    page: str | None = None
-    """From the root of the repository, the design page that says what stands between."""
+    @property
+    def page(self) -> str | None:
+        """From the root of the repository, the design page that says what stands between, where there is one."""
+        name = _PAGES.get(self.section)
+        return f"docs/design/2026-11-21-{name}.md" if name else None
 
     @property
     def limit_shown(self) -> str:
@@ -133,6 +136,19 @@ def _value(row: Row, measure: str) -> Spread | None:
 # --- The budgets -----------------------------------------------------------------------------------------------------
 
 _LEAST, _MOST = Bound.AT_LEAST, Bound.AT_MOST
+
+_PAGES = {
+    "http": "profile-of-a-hit",
+    "http_redis": "profile-of-a-hit",
+    "misses": "profile-of-a-miss",
+    "stampede": "waiters",
+    "values": "profile-of-values",
+    "objects": "profile-of-values",
+    "border": "border",
+    "memory": "large-caches",
+    "growth": "large-caches",
+}
+"""By section."""
 
 
 def _http() -> Iterator[Budget]:
