@@ -46,6 +46,7 @@ class Budget:
     """`RATIO`, `FIGURE`, or the title of one of the row's further columns."""
     every_round: bool = False
     """For counts: the worst round has to keep to it, not the median."""
+
     @property
     def page(self) -> str | None:
         """From the root of the repository, the design page that says what stands between, where there is one."""
