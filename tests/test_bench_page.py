@@ -22,7 +22,8 @@ def http() -> Result:
     )
 
 
-def test_the_page_has_the_machine_the_budgets_and_each_section() -> None:
+def test_the_page_has_the_machine_the_budgets_and_each_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.budgets._PAGES", {})
     lines = page.page([http()], RESULTS / "2026-11-22").splitlines()
     for line in (
         "# Benchmark, 2026-11-22",
@@ -49,9 +50,7 @@ def test_the_page_has_the_machine_the_budgets_and_each_section() -> None:
 
 
 def test_a_missed_budget_links_the_page_that_says_what_stands_between(monkeypatch: pytest.MonkeyPatch) -> None:
-    budget = page.judged([http()])[0].budget
-    explained = type(budget)(**{**vars(budget), "page": "docs/design/2026-11-21-border.md"})
-    monkeypatch.setattr("bench.budgets.BUDGETS", (explained,))
+    monkeypatch.setattr("bench.budgets._PAGES", {"http": "border"})
     text = page.page([http()], RESULTS / "2026-11-22")
     assert "**missed by 5.6 %**: [what stands between](../../../docs/design/2026-11-21-border.md) |" in text
 
