@@ -49,7 +49,7 @@ evenly spread); a request that runs the handler then fails the run.
 """
 NOTES = {
     "objects": "",
-    "http": "A response with `Vary` takes two entries of hotplate: the response, and which fields it varies by.",
+    "http": "A response with `Vary` says which request fields select it, and their values.",
 }
 
 

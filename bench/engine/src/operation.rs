@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hotplate::cache::Cache;
 use hotplate::clock::{Clock, ManualClock};
-use hotplate::entry::{Body, Entry, EntryParts};
+use hotplate::entry::{Body, Entry, EntryParts, SelectionParts};
 use hotplate::key::{self, Key, KeyParts};
 use hotplate::log::{Footprint, Log};
 use hotplate::objects::{Bounds, Moment, Objects, Stored};
@@ -165,8 +165,12 @@ fn entry(log: &Log, body: Vec<u8>) -> Entry<Bytes> {
     Entry::new(EntryParts {
         meta: StoredMeta::new(Profile::Safe, &control, 200, fields, NOW, NOW),
         position: log.position(),
-        epoch: 1,
         footprint: footprint(log, &TAGS),
+        selection: Some(SelectionParts {
+            variant: Key::from_u128(43),
+            text: b"gzip",
+            names: &["accept-encoding".into()],
+        }),
         fields: RESPONSE.into_iter(),
         tags: &tags,
         partitioned: false,

@@ -289,6 +289,24 @@ pub struct StoredMeta {
     pub last_modified: Option<Timestamp>,
 }
 
+/// As [`StoredMeta::ttl_millis`], of the numbers it depends on: the lifetime and the age at `response_time` in milliseconds.
+///
+/// ```
+/// use hotplate_policy::{freshness::ttl_millis, time::Timestamp};
+///
+/// let now = Timestamp::from_unix_millis(10_000);
+/// assert_eq!(ttl_millis(5_000, 1_000, now, Timestamp::from_unix_millis(11_500)), 2_500);
+/// ```
+#[must_use]
+#[inline]
+pub fn ttl_millis(lifetime: u64, initial_age: u64, response_time: Timestamp, now: Timestamp) -> i64 {
+    let resident = now.unix_millis().saturating_sub(response_time.unix_millis()).max(0);
+    let age = initial_age.saturating_add(resident.unsigned_abs());
+    let number = |millis: u64| i64::try_from(millis).unwrap_or(i64::MAX);
+    // Neither is negative, so the difference cannot overflow.
+    number(lifetime) - number(age)
+}
+
 impl StoredMeta {
     /// The meta of a response that was just received, or, with merged fields, just validated.
     ///
@@ -371,10 +389,8 @@ impl StoredMeta {
     /// ```
     #[must_use]
     pub fn ttl_millis(&self, now: Timestamp) -> i64 {
-        let lifetime = i64::try_from(self.lifetime.as_millis()).unwrap_or(i64::MAX);
-        let age = i64::try_from(self.age(now).as_millis()).unwrap_or(i64::MAX);
-        // Neither is negative, so the difference cannot overflow.
-        lifetime - age
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        ttl_millis(millis(self.lifetime), millis(self.initial_age), self.response_time, now)
     }
 
     /// Whether the lifetime is longer than the age (`response_is_fresh`, RFC 9111 §4.2).

@@ -93,7 +93,7 @@ impl WatchCore {
         let now = self.cache.now();
         let mut found = self.cache.views(Key::named(name.as_bytes()), now);
         if let Some(key) = printed(name) {
-            found.extend(self.cache.views(key, now));
+            found.extend(self.cache.views_of_printed(key, now));
         }
         listed(py, found)
     }
@@ -130,7 +130,7 @@ impl Looker {
         let now = self.cache.now();
         let found = match sought {
             Sought::Found(sighting) => {
-                let entry: Entry<PyBody> = sighting.entry.landed(sighting.position, sighting.soft);
+                let entry: Entry<PyBody> = sighting.entry.landed(sighting.position, sighting.soft, None);
                 vec![self.cache.view(sighting.key, Arc::new(entry), Where::Shared, now)]
             }
             Sought::Vary(names) => {

@@ -6,11 +6,13 @@
 //!
 //! # Reading
 //!
-//! `lines` for the block of text; `codec` for the binary form in which an entry leaves the process, and how to add a
-//! field to it.
+//! `lines` for the block of text; `selection` for what of a request selects the entry; `codec` for the binary form in which
+//! an entry leaves the process, and how to add a field to it.
 
 mod codec;
 mod lines;
+mod packed;
+mod selection;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -19,6 +21,9 @@ use hotplate_policy::freshness::{Flags, StoredMeta};
 use hotplate_policy::time::Timestamp;
 
 pub use codec::DecodeError;
+pub use selection::{Selection, SelectionParts};
+
+use self::packed::PackedMeta;
 
 use crate::log::{Footprint, Position};
 
@@ -81,41 +86,43 @@ pub struct Began {
 /// A stored response. Never changed; a freshened one is a new entry over the same body.
 #[derive(Debug)]
 pub struct Entry<B> {
-    /// Status, times, lifetimes and flags: all that reuse is decided by.
-    pub meta: StoredMeta,
+    meta: PackedMeta,
     /// The log's position when the load began.
     pub position: Position,
-    /// The epoch of the log it began in.
-    pub epoch: u64,
     /// What it answers to in the log.
     pub footprint: Footprint,
     verified: AtomicU64,
     /// How often it was served here.
     hits: AtomicU32,
-    /// Field lines, then tags.
+    /// What selects it, if anything does; field lines; tags.
     head: Box<[u8]>,
     extent: Extent,
     body: B,
 }
 
-/// How much of an entry's head is field lines, and in the two highest bits what else is to be known: an entry has no byte
-/// to spare.
+/// How much of an entry's head is field lines, and in the highest bits what else is to be known: an entry has no byte to
+/// spare.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Extent(u32);
 
 impl Extent {
     /// The most bytes of field lines; what is more is left out.
-    const MOST: u32 = (1 << 30) - 1;
+    const MOST: u32 = (1 << 29) - 1;
+    /// The head begins with a selection.
+    const SELECTED: u32 = 1 << 29;
     const PARTITIONED: u32 = 1 << 30;
     const SOFT: u32 = 1 << 31;
 
     fn new(fields_bytes: u32, partitioned: bool) -> Self {
-        Self(fields_bytes.min(Self::MOST) | if partitioned { Self::PARTITIONED } else { 0 })
+        Self(fields_bytes.min(Self::MOST)).with(Self::PARTITIONED, partitioned)
     }
 
-    /// It was marked stale before it came here, or was not.
-    fn soft(self, soft: bool) -> Self {
-        Self(self.0 & !Self::SOFT | if soft { Self::SOFT } else { 0 })
+    fn with(self, flag: u32, set: bool) -> Self {
+        Self(self.0 & !flag | if set { flag } else { 0 })
+    }
+
+    fn has(self, flag: u32) -> bool {
+        self.0 & flag != 0
     }
 
     fn fields_bytes(self) -> u32 {
@@ -129,11 +136,11 @@ pub struct EntryParts<'a, F, B> {
     pub meta: StoredMeta,
     /// The log's position when the load began.
     pub position: Position,
-    /// The epoch of the log it began in.
-    pub epoch: u64,
     /// What it answers to in the log.
     pub footprint: Footprint,
-    /// The field lines to keep, ordered. What is over 1 GiB is left out.
+    /// What of a request selects it among the responses of its primary key; `None` where nothing does.
+    pub selection: Option<SelectionParts<'a>>,
+    /// The field lines to keep, ordered. What is over 512 MiB is left out.
     pub fields: F,
     /// The tags.
     pub tags: &'a [String],
@@ -143,32 +150,62 @@ pub struct EntryParts<'a, F, B> {
     pub body: B,
 }
 
+impl<B> Entry<B> {
+    /// Status, times, lifetimes and flags: all that reuse is decided by.
+    #[must_use]
+    #[inline]
+    pub fn meta(&self) -> StoredMeta {
+        self.meta.unpack()
+    }
+
+    /// As [`StoredMeta::ttl_millis`].
+    #[must_use]
+    #[inline]
+    pub fn ttl_millis(&self, now: Timestamp) -> i64 {
+        self.meta.ttl_millis(now)
+    }
+
+    /// As [`StoredMeta::is_fresh`].
+    #[must_use]
+    #[inline]
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.ttl_millis(now) > 0
+    }
+}
+
 impl<B: Body> Entry<B> {
     /// A stored response of these parts.
     pub fn new<'f>(parts: EntryParts<'_, impl Iterator<Item = (&'f [u8], &'f [u8])>, B>) -> Self {
         let mut head = Vec::with_capacity(512);
+        let selected = parts.selection.is_some_and(|parts| selection::push(&mut head, parts));
+        let fields_at = head.len();
         for (name, value) in parts.fields {
             let before = head.len();
             // More lines than can be counted are left out, as one such line is.
-            if !lines::push_field(&mut head, name, value) || head.len() > Extent::MOST as usize {
+            if !lines::push_field(&mut head, name, value) || head.len() - fields_at > Extent::MOST as usize {
                 head.truncate(before);
             }
         }
-        let fields_bytes = u32::try_from(head.len()).unwrap_or(Extent::MOST);
+        let fields_bytes = u32::try_from(head.len() - fields_at).unwrap_or(Extent::MOST);
         for tag in parts.tags {
             lines::push_tag(&mut head, tag);
         }
         Self {
-            meta: parts.meta,
+            meta: parts.meta.into(),
             position: parts.position,
-            epoch: parts.epoch,
             footprint: parts.footprint,
             verified: AtomicU64::new(parts.position.as_u64()),
             hits: AtomicU32::new(0),
             head: head.into(),
-            extent: Extent::new(fields_bytes, parts.partitioned),
+            extent: Extent::new(fields_bytes, parts.partitioned).with(Extent::SELECTED, selected),
             body: parts.body,
         }
+    }
+
+    /// What of a request selects it among the responses of its primary key; `None` where nothing does, or too much.
+    #[must_use]
+    pub fn selection(&self) -> Option<Selection<'_>> {
+        self.extent.has(Extent::SELECTED).then(|| Selection::first(&self.head)).flatten()
     }
 
     /// The field lines, in the order in which they came, repeated names kept.
@@ -190,7 +227,7 @@ impl<B: Body> Entry<B> {
     /// The entity tag, as it is written.
     #[must_use]
     pub fn etag(&self) -> Option<&[u8]> {
-        self.meta.flags.contains(Flags::HAS_ETAG).then(|| self.field("etag")).flatten()
+        self.meta().flags.contains(Flags::HAS_ETAG).then(|| self.field("etag")).flatten()
     }
 
     /// The tags.
@@ -206,7 +243,7 @@ impl<B: Body> Entry<B> {
     /// When its load began.
     #[must_use]
     pub fn began(&self) -> Began {
-        Began { position: self.position, request_time: self.meta.request_time }
+        Began { position: self.position, request_time: self.meta().request_time }
     }
 
     /// The content.
@@ -218,13 +255,13 @@ impl<B: Body> Entry<B> {
     /// Whether the key has a partition.
     #[must_use]
     pub fn is_partitioned(&self) -> bool {
-        self.extent.0 & Extent::PARTITIONED != 0
+        self.extent.has(Extent::PARTITIONED)
     }
 
     /// Whether an invalidation had marked it stale before it came to this process.
     #[must_use]
     pub fn is_soft(&self) -> bool {
-        self.extent.0 & Extent::SOFT != 0
+        self.extent.has(Extent::SOFT)
     }
 
     /// How often this process has served it.
@@ -240,9 +277,11 @@ impl<B: Body> Entry<B> {
 
     /// The same entry with another lifetime, which begins now.
     pub(crate) fn living(mut self, ttl: std::time::Duration, now: Timestamp) -> Self {
-        self.meta.lifetime = ttl;
-        self.meta.initial_age = std::time::Duration::ZERO;
-        (self.meta.request_time, self.meta.response_time, self.meta.date) = (now, now, now);
+        let mut meta = self.meta();
+        meta.lifetime = ttl;
+        meta.initial_age = std::time::Duration::ZERO;
+        (meta.request_time, meta.response_time, meta.date) = (now, now, now);
+        self.meta = meta.into();
         self
     }
 
@@ -251,7 +290,6 @@ impl<B: Body> Entry<B> {
         Entry {
             meta: self.meta,
             position: self.position,
-            epoch: self.epoch,
             footprint: self.footprint.clone(),
             verified: AtomicU64::new(self.verified.load(Ordering::Relaxed)),
             hits: AtomicU32::new(self.hits()),
@@ -277,28 +315,47 @@ impl<B: Body> Entry<B> {
     }
 
     fn fields_block(&self) -> &[u8] {
-        self.head.get(..self.extent.fields_bytes() as usize).unwrap_or_default()
+        self.text().get(..self.extent.fields_bytes() as usize).unwrap_or_default()
     }
 
     fn tags_block(&self) -> &[u8] {
-        self.head.get(self.extent.fields_bytes() as usize..).unwrap_or_default()
+        self.text().get(self.extent.fields_bytes() as usize..).unwrap_or_default()
+    }
+
+    /// Field lines and tags.
+    fn text(&self) -> &[u8] {
+        let text_at = if self.extent.has(Extent::SELECTED) { Selection::bytes(&self.head) } else { 0 };
+        self.head.get(text_at..).unwrap_or_default()
     }
 }
 
 impl Entry<Bytes> {
     /// The entry of another process in this one: its body in this server's memory, to be checked by the own log from
-    /// `position` on. `soft`: the log of all processes has marked it stale.
+    /// `position` on. `soft`: the log of all processes has marked it stale. `selection`: as in [`EntryParts`].
     #[must_use]
-    pub fn landed<B: Body>(self, position: Position, soft: bool) -> Entry<B> {
+    pub fn landed<B: Body>(
+        self,
+        position: Position,
+        soft: bool,
+        selection: Option<SelectionParts<'_>>,
+    ) -> Entry<B> {
+        let (head, selected) = match selection {
+            Some(parts) => {
+                let mut head = Vec::with_capacity(self.head.len() + 64);
+                let selected = selection::push(&mut head, parts);
+                head.extend_from_slice(self.text());
+                (head.into(), selected)
+            }
+            None => (self.head, self.extent.has(Extent::SELECTED)),
+        };
         Entry {
             meta: self.meta,
             position,
-            epoch: self.epoch,
             footprint: self.footprint,
             verified: AtomicU64::new(position.as_u64()),
             hits: AtomicU32::new(0),
-            head: self.head,
-            extent: self.extent.soft(soft),
+            head,
+            extent: self.extent.with(Extent::SOFT, soft).with(Extent::SELECTED, selected),
             body: B::adopt(self.body),
         }
     }
@@ -328,8 +385,8 @@ mod tests {
                 last_modified: None,
             },
             position: Position::from_u64(3),
-            epoch: 0,
             footprint: Footprint::default(),
+            selection: None,
             fields: fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())),
             tags: &tags,
             partitioned: false,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use hotplate::cache::Cache;
 use hotplate::clock::{Clock, ManualClock};
 use hotplate::config::SettingsOptions;
-use hotplate::entry::{Body, Entry, EntryParts};
+use hotplate::entry::{Body, Entry, EntryParts, SelectionParts};
 use hotplate::exchange::{HttpCache, Lookup, Partition, Request, Round};
 use hotplate::key::{Key, KeyParts};
 use hotplate::log::{Footprint, Log};
@@ -56,6 +56,7 @@ fn entry(log: &Log, path: &str, body: usize) -> (Key, Entry<Bytes>) {
         (b"vary", b"accept-encoding"),
     ];
     let tags = ["products".to_owned()];
+    let text = b"accept-encoding\x01\x05\0\0\0gzip";
     let entry = Entry::new(EntryParts {
         meta: StoredMeta {
             status: 200,
@@ -70,8 +71,12 @@ fn entry(log: &Log, path: &str, body: usize) -> (Key, Entry<Bytes>) {
             last_modified: Some(now),
         },
         position: log.position(),
-        epoch: 0,
         footprint: Footprint::new(log, key, b"example.org", path.as_bytes(), tags.iter().map(String::as_str)),
+        selection: Some(SelectionParts {
+            variant: key.variant(text),
+            text,
+            names: &["accept-encoding".into()],
+        }),
         fields: fields.into_iter(),
         tags: &tags,
         partitioned: false,

@@ -2,10 +2,14 @@
 
 mod world;
 
+use std::collections::HashMap;
+
 use hotplate::exchange::Partition;
+use hotplate::log::{Mode, Target};
 use hotplate::rules::RuleOptions;
 use hotplate::tier::local::MOST_VARIANTS;
 use hotplate_policy::reason::Reason;
+use proptest::prelude::*;
 use world::*;
 
 fn in_language(language: &str) -> Ask {
@@ -88,6 +92,144 @@ fn made_up_values_of_a_selecting_field_take_no_more_room_than_the_variants_of_on
         world.script(by_language("v")).send(in_language(&format!("x-{number}")));
     }
     assert_eq!(world.stats().entries, MOST_VARIANTS as u64 + 1);
+}
+
+#[test]
+fn the_only_variant_takes_one_place_and_others_take_theirs() {
+    let mut world = World::new();
+    world.script(by_language("hello")).send(in_language("en"));
+    let alone = world.stats();
+    assert_eq!(alone.entries, 1);
+    world.script(by_language("again")).send(get("/b").field("accept-language", "de"));
+    assert_eq!(world.stats().bytes, 2 * alone.bytes);
+    world.script(by_language("hallo")).send(in_language("de"));
+    assert_eq!(world.stats().entries, 1 + 3, "two variants and what selects among them");
+    for (language, text) in [("en", "hello"), ("de", "hallo")] {
+        let answer = world.send(in_language(language));
+        assert_eq!((answer.is_hit(), answer.text()), (true, text));
+    }
+}
+
+#[test]
+fn the_only_variant_is_replaced_in_its_place() {
+    let mut world = World::new();
+    for body in ["first", "second", "third"] {
+        world.script(by_language(body)).send(in_language("en"));
+        assert_eq!((world.send(in_language("en")).text(), world.stats().entries), (body, 1));
+        world.advance_seconds(31);
+    }
+}
+
+#[test]
+fn who_asks_for_the_only_variant_waits_for_its_load_however_it_was_lost() {
+    type Lose = fn(&mut World);
+    let lost: [(&str, Lose); 3] = [
+        ("stale", |world| world.advance_seconds(31)),
+        ("invalidated", |world| {
+            world.invalidate(&Target::Path(b"/a"), Mode::Hard);
+        }),
+        ("another one confirmed", |world| {
+            world.advance_seconds(31);
+            world
+                .script(status(304).etag("\"other\""))
+                .script(by_language("in between").cache_control("max-age=1"));
+            world.send(in_language("en"));
+            world.advance_seconds(2);
+        }),
+    ];
+    for (how, lose) in lost {
+        let mut world = World::new();
+        world.script(by_language("old").etag("\"en\"")).send(in_language("en"));
+        lose(&mut world);
+        let runs = world.runs();
+        let clients = [(); 5].map(|()| world.begin(in_language("en")));
+        assert_eq!((world.runs() - runs, world.waiting().len()), (1, 4), "{how}");
+        let load = world.load(clients[0]);
+        world.finish_with(load, by_language("new"));
+        assert!(clients.iter().all(|client| world.answer(*client).text() == "new"), "{how}");
+    }
+}
+
+#[test]
+fn the_only_variant_that_cannot_be_stored_any_more_is_not_waited_for_and_another_one_is() {
+    let mut world = World::new();
+    world.script(by_language("hello")).send(in_language("en"));
+    world.advance_seconds(31);
+    world.script(by_language("for one").cache_control("private")).send(in_language("en"));
+    let alone = [world.begin(in_language("en")), world.begin(in_language("en"))];
+    assert_eq!(alone.map(|client| world.standing(client)), [Standing::Loading; 2]);
+    let together = [world.begin(in_language("de")), world.begin(in_language("de"))];
+    assert_eq!(together.map(|client| world.standing(client)), [Standing::Loading, Standing::Waiting]);
+}
+
+#[test]
+fn what_began_before_the_only_variant_does_not_replace_it() {
+    let mut world = World::new();
+    let (first, second) = (world.begin(in_language("en")), world.begin(in_language("de")));
+    assert_eq!(world.standing(second), Standing::Waiting, "nobody knows yet that the key varies");
+    world.time_out(second);
+    let (older, newer) = (world.load(first), world.load(second));
+    world.advance_seconds(1);
+    let newest = world.begin(in_language("de"));
+    let newest = world.load_of(newest);
+    world.finish_with(newer, by_language("hallo"));
+    world.finish_with(older, by_language("hello"));
+    if let Some(newest) = newest {
+        world.finish_with(newest, by_language("hallo"));
+    }
+    for (language, text) in [("en", "hello"), ("de", "hallo")] {
+        assert_eq!(world.send(in_language(language)).text(), text);
+    }
+}
+
+proptest! {
+    /// Languages, what responses vary by, invalidations and time, in any order: nobody gets another's response or an old one,
+    /// and what must be found is.
+    #[test]
+    fn any_order_of_variants_gives_everybody_their_own(
+        moves in proptest::collection::vec((0_u8..12, 0_usize..4, 0_usize..3), 1..60)
+    ) {
+        let languages = ["en", "de", "fr", "it"];
+        let varying = ["accept-language", "accept-language, x-device", ""];
+        let mut world = World::new();
+        // What the last response varied by, and what must be stored: by language, the text.
+        let (mut by, mut stored) = (usize::MAX, HashMap::<&str, String>::new());
+        for (number, (what, language, now_by)) in moves.into_iter().enumerate() {
+            match what {
+                0 => {
+                    world.invalidate(&Target::Path(b"/a"), Mode::Hard);
+                    stored.clear();
+                }
+                1 => {
+                    world.advance_seconds(31);
+                    stored.clear();
+                }
+                _ => {
+                    // Where it varies by nothing, one text is for all.
+                    let known = if by == 2 { stored.get("") } else { stored.get(languages[language]) }.cloned();
+                    let text = format!("{} {number}", languages[language]);
+                    let runs = world.runs();
+                    world.script(match varying[now_by] {
+                        "" => ok(&text),
+                        names => ok(&text).field("vary", names),
+                    });
+                    let answer = world.send(in_language(languages[language]));
+                    if let Some(known) = known {
+                        prop_assert_eq!((answer.is_hit(), answer.text()), (true, known.as_str()));
+                    } else if world.runs() > runs {
+                        prop_assert_eq!(answer.text(), text.as_str());
+                        if by != now_by {
+                            (by, _) = (now_by, stored.clear());
+                        }
+                        stored.insert(if by == 2 { "" } else { languages[language] }, text);
+                    } else {
+                        prop_assert!(answer.text().starts_with(languages[language]), "{}", answer.text());
+                    }
+                    world.unscript();
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -167,6 +167,22 @@ fn every_variant_of_a_url_is_shown() {
 }
 
 #[test]
+fn the_only_variant_of_a_url_is_shown_under_its_url_and_under_its_own_key() {
+    let mut world = ruled();
+    world.script(ok("de").field("Vary", "Accept-Language"));
+    world.send(get("/other").field("Accept-Language", "de"));
+    let of_url = views(&world, "/other");
+    assert_eq!((of_url[0].kind, of_url[1].kind, of_url.len()), (Stands::Variants, Stands::Response, 2));
+    assert_eq!(of_url[0].vary, ["accept-language"]);
+    let top = &world.cache.tops(1).keys_by_bytes[0];
+    assert_eq!((&top.key, &top.name), (&of_url[1].key, &of_url[1].name));
+    let key = hotplate::key::Key::from_u128(u128::from_str_radix(&top.key, 16).unwrap());
+    let printed = world.cache.views_of_printed(key, world.cache.now());
+    let keys: Vec<String> = printed.into_iter().map(|(view, _)| view.key).collect();
+    assert_eq!(keys, [top.key.as_str()]);
+}
+
+#[test]
 fn a_view_tells_age_lifetime_tags_and_uses() {
     let mut world = ruled();
     world.get("/products/1");

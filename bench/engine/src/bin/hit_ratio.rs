@@ -176,8 +176,8 @@ fn response(body: usize) -> Arc<Entry<Bytes>> {
     Arc::new(Entry::new(EntryParts {
         meta: StoredMeta::new(Profile::Safe, &control, 200, fields, NOW, NOW),
         position: log.position(),
-        epoch: 0,
         footprint: Footprint::new(&log, Key::from_u128(42), b"shop.example.org", b"/products/0000042", named),
+        selection: None,
         fields: RESPONSE.into_iter(),
         tags: &tags,
         partitioned: false,

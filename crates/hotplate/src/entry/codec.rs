@@ -1,15 +1,15 @@
 //! The binary form of an entry: one layout, with a version.
 //!
-//! # Layout, version 1
+//! # Layout, version 2
 //!
 //! Numbers are little-endian. Everything before the body is the *head*; the body comes last and raw, so that it
 //! can be sliced without copying.
 //!
 //! | bytes | what |
 //! | --- | --- |
-//! | 4 | magic `HPL1` (the last byte is the version) |
+//! | 4 | magic `HPL2` (the last byte is the version) |
 //! | 8 | checksum: XXH3-64 of everything after it, body included |
-//! | 8, 8 | epoch; log position at which the load began |
+//! | 8 | log position at which the load began |
 //! | 8, 8, 8 | request time, response time, `Date` (milliseconds since 1970) |
 //! | 8 | `Last-Modified`, or the smallest number for none |
 //! | 8, 8, 8, 8 | initial age, freshness lifetime, stale-while-revalidate, stale-if-error (milliseconds) |
@@ -30,18 +30,18 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64};
-use std::time::Duration;
 
 use bytes::Bytes;
-use hotplate_policy::freshness::{Flags, StoredMeta};
+use hotplate_policy::freshness::Flags;
 use hotplate_policy::time::Timestamp;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::packed::PackedMeta;
 use super::{Body, Entry, Extent, lines};
 use crate::log::{Footprint, Position};
 
-const MAGIC: [u8; 4] = *b"HPL1";
-const FIXED_BYTES: usize = 4 + 8 + 2 * 8 + 3 * 8 + 8 + 4 * 8 + 2 + 2 + 1 + 4 + 4 + 8;
+const MAGIC: [u8; 4] = *b"HPL2";
+const FIXED_BYTES: usize = 4 + 8 + 8 + 3 * 8 + 8 + 4 * 8 + 2 + 2 + 1 + 4 + 4 + 8;
 const CHECKED_FROM: usize = 4 + 8;
 
 impl<B: Body> Entry<B> {
@@ -49,34 +49,27 @@ impl<B: Body> Entry<B> {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let body = self.body.as_slice();
         let start = out.len();
-        out.reserve(FIXED_BYTES + self.head.len() + body.len());
+        let text = self.text();
+        out.reserve(FIXED_BYTES + text.len() + body.len());
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&[0; 8]);
         let meta = &self.meta;
-        for number in [self.epoch, self.position.as_u64()] {
-            out.extend_from_slice(&number.to_le_bytes());
-        }
-        let last_modified = meta.last_modified.map_or(i64::MIN, Timestamp::unix_millis);
-        for time in [
-            meta.request_time.unix_millis(),
-            meta.response_time.unix_millis(),
-            meta.date.unix_millis(),
-            last_modified,
-        ] {
+        out.extend_from_slice(&self.position.as_u64().to_le_bytes());
+        for time in meta.times.map(Timestamp::unix_millis).into_iter().chain([meta.last_modified]) {
             out.extend_from_slice(&time.to_le_bytes());
         }
-        for span in [meta.initial_age, meta.lifetime, meta.stale_while_revalidate, meta.stale_if_error] {
-            out.extend_from_slice(&u64::try_from(span.as_millis()).unwrap_or(u64::MAX).to_le_bytes());
+        for span in meta.spans {
+            out.extend_from_slice(&span.to_le_bytes());
         }
         out.extend_from_slice(&meta.status.to_le_bytes());
         out.extend_from_slice(&meta.flags.bits().to_le_bytes());
         out.push(u8::from(self.is_partitioned()));
         let tags_bytes =
-            u32::try_from(self.head.len()).unwrap_or(u32::MAX).saturating_sub(self.extent.fields_bytes());
+            u32::try_from(text.len()).unwrap_or(u32::MAX).saturating_sub(self.extent.fields_bytes());
         out.extend_from_slice(&self.extent.fields_bytes().to_le_bytes());
         out.extend_from_slice(&tags_bytes.to_le_bytes());
         out.extend_from_slice(&(body.len() as u64).to_le_bytes());
-        out.extend_from_slice(&self.head);
+        out.extend_from_slice(text);
         out.extend_from_slice(body);
         let checksum = xxh3_64(&out[start + CHECKED_FROM..]);
         out[start + 4..start + CHECKED_FROM].copy_from_slice(&checksum.to_le_bytes());
@@ -130,11 +123,10 @@ impl Entry<Bytes> {
         if xxh3_64(bytes.get(CHECKED_FROM..).unwrap_or_default()) != checksum {
             return Err(DecodeError::Checksum);
         }
-        let (epoch, position) = (reader.u64()?, reader.u64()?);
-        let (request_time, response_time, date) = (reader.time()?, reader.time()?, reader.time()?);
-        let last_modified = Some(reader.time()?).filter(|time| time.unix_millis() != i64::MIN);
-        let (initial_age, lifetime) = (reader.span()?, reader.span()?);
-        let (stale_while_revalidate, stale_if_error) = (reader.span()?, reader.span()?);
+        let position = reader.u64()?;
+        let times = [reader.time()?, reader.time()?, reader.time()?];
+        let last_modified = reader.time()?.unix_millis();
+        let spans = [reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?];
         let (status, flags) = (reader.u16()?, Flags::from_bits(reader.u16()?));
         let partitioned = reader.take::<1>()?[0] & 1 == 1;
         let (fields_bytes, tags_bytes, body_bytes) = (reader.u32()?, reader.u32()?, reader.u64()?);
@@ -152,20 +144,8 @@ impl Entry<Bytes> {
             return Err(DecodeError::Lines);
         }
         let mut entry = Self {
-            meta: StoredMeta {
-                status,
-                request_time,
-                response_time,
-                initial_age,
-                lifetime,
-                stale_while_revalidate,
-                stale_if_error,
-                flags,
-                date,
-                last_modified,
-            },
+            meta: PackedMeta { times, last_modified, spans, status, flags },
             position: Position::from_u64(position),
-            epoch,
             footprint: Footprint::default(),
             verified: AtomicU64::new(position),
             hits: AtomicU32::new(0),
@@ -203,19 +183,18 @@ impl Reader<'_> {
     fn time(&mut self) -> Result<Timestamp, DecodeError> {
         self.take().map(|bytes| Timestamp::from_unix_millis(i64::from_le_bytes(bytes)))
     }
-
-    fn span(&mut self) -> Result<Duration, DecodeError> {
-        self.u64().map(Duration::from_millis)
-    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::EntryParts;
+    use std::time::Duration;
+
+    use super::super::{EntryParts, SelectionParts};
     use super::*;
     use crate::key::Key;
     use crate::log::Log;
+    use hotplate_policy::freshness::StoredMeta;
     use proptest::prelude::*;
 
     type Line = (Vec<u8>, Vec<u8>);
@@ -236,8 +215,13 @@ mod tests {
                 last_modified: (times % 2 == 0).then(|| time(-9)),
             },
             position: Position::from_u64(3),
-            epoch: 1,
             footprint: footprint(log, tags),
+            // It does not leave the process.
+            selection: Some(SelectionParts {
+                variant: Key::from_u128(2),
+                text: b"accept",
+                names: &["accept".into()],
+            }),
             fields: lines.iter().map(|(name, value)| (name.as_slice(), value.as_slice())),
             tags,
             partitioned: true,
@@ -270,9 +254,8 @@ mod tests {
             let mut bytes = Vec::new();
             written.encode(&mut bytes);
             let read = Entry::decode(&Bytes::from(bytes), |tags| footprint(&log, tags)).unwrap();
-            prop_assert_eq!(read.meta, written.meta);
+            prop_assert_eq!(read.meta(), written.meta());
             prop_assert_eq!(read.position, written.position);
-            prop_assert_eq!(read.epoch, written.epoch);
             prop_assert_eq!(&read.footprint, &written.footprint);
             prop_assert_eq!(read.is_partitioned(), true);
             let read_lines: Vec<Line> = read.fields().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
@@ -323,7 +306,7 @@ mod tests {
     #[test]
     fn the_layout_does_not_change_within_a_version() {
         let log = Log::new();
-        assert_eq!(format!("{:016x}", xxh3_64(&sample(&log))), "cd6d7b5486620e38");
+        assert_eq!(format!("{:016x}", xxh3_64(&sample(&log))), "fe4941f3b6f51647");
     }
 
     #[test]
@@ -339,7 +322,7 @@ mod tests {
     fn another_version_is_refused_as_such() {
         let log = Log::new();
         let mut bytes = sample(&log);
-        bytes[3] = b'2';
+        bytes[3] = b'1';
         let refused = Entry::decode(&Bytes::from(bytes), |tags| footprint(&log, tags));
         assert_eq!(refused.err(), Some(DecodeError::Magic));
     }

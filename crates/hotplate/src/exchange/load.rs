@@ -29,6 +29,7 @@ use crate::cache::Outcome;
 use crate::config::RuleId;
 use crate::entry::{Body, Entry};
 use crate::exchange::lookup::{Asked, HttpCache};
+use crate::exchange::placing::Way;
 use crate::exchange::publish::Draft;
 use crate::exchange::request::{Lines, OwnedRequest, Request};
 use crate::exchange::response::{CACHE_NAME, Response};
@@ -281,7 +282,7 @@ impl<B: Body> Exchange<B> {
     pub fn load_request(&self) -> LoadRequest {
         let mut add = Vec::new();
         if let Some(stale) = &self.origin.stale {
-            let etag = if stale.meta.flags.contains(Flags::GENERATED_ETAG) { None } else { stale.etag() };
+            let etag = if stale.meta().flags.contains(Flags::GENERATED_ETAG) { None } else { stale.etag() };
             for (name, value) in
                 validation::conditional_fields(etag, stale.field("last-modified")).into_iter().flatten()
             {
@@ -460,7 +461,7 @@ impl<B: Body> Exchange<B> {
     fn answer_from(&self, entry: Arc<Entry<B>>, now: Timestamp, came: Came) -> Response<B> {
         let status = CacheStatus {
             forward_status: (came.confirmed && self.origin.forward == Forward::Stale).then_some(304),
-            ttl_seconds: Some(entry.meta.ttl_millis(now).div_euclid(1000)),
+            ttl_seconds: Some(entry.ttl_millis(now).div_euclid(1000)),
             stored: came.stored,
             ..CacheStatus::forwarded(CACHE_NAME, self.origin.forward)
         };
@@ -506,6 +507,17 @@ impl<B: Body> Exchange<B> {
 
     pub(crate) fn request(&self) -> &OwnedRequest {
         &self.request
+    }
+
+    pub(crate) fn http(&self) -> &HttpCache<B> {
+        &self.http
+    }
+
+    /// Does something with what leads this request to its stored response. A request without a key has no such way.
+    fn on_its_way<R>(&self, act: impl FnOnce(&HttpCache<B>, &Way<'_>) -> R) -> Option<R> {
+        let lines = self.request.fields.to_vec();
+        let way = self.http.way(self.primary?, self.key_parts().as_ref(), Fields::new(&lines));
+        Some(act(&self.http, &way))
     }
 
     /// Why the application is run.

@@ -24,6 +24,7 @@ use crate::cache::{Cache, Outcome};
 use crate::config::{RuleId, Settings};
 use crate::entry::Body;
 use crate::exchange::load::{Exchange, Origin};
+use crate::exchange::placing::Way;
 use crate::exchange::request::Request;
 use crate::exchange::response::Response;
 use crate::fill::{End, Permit, Ticket};
@@ -132,6 +133,12 @@ pub(crate) struct Asked<'a> {
     /// When the request came.
     pub(crate) since: Timestamp,
     pub(crate) now: Timestamp,
+}
+
+impl<'a> Asked<'a> {
+    fn way<B: Body>(&self, http: &HttpCache<B>) -> Way<'a> {
+        http.way(self.key, Some(&self.parts), self.request.fields)
+    }
 }
 
 impl<B: Body> HttpCache<B> {

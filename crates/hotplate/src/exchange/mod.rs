@@ -30,6 +30,7 @@
 mod client;
 pub mod load;
 pub mod lookup;
+mod placing;
 mod publish;
 pub mod request;
 pub mod response;

@@ -1,7 +1,6 @@
 //! From a response that may be stored to the entry that is: its lines, validator, tags, variant and place.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hotplate_policy::control::{self, Control, Layers};
@@ -17,18 +16,17 @@ use hotplate_policy::vary::Vary;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
 use crate::cache::{Cache, Outcome};
-use crate::entry::{Body, Entry, EntryParts};
+use crate::entry::{Body, Entry, EntryParts, SelectionParts};
 use crate::exchange::client::{ClientTtl, is_own_line};
 use crate::exchange::load::{Arrived, Edits, Exchange};
 use crate::exchange::lookup::{HttpCache, significant_key};
 use crate::exchange::request::Lines;
 use crate::fill::End;
-use crate::key::{Key, KeyParts};
+use crate::key::Key;
 use crate::log::{Footprint, Position};
 use crate::rules::Rule;
 use crate::share::{Leading, Storing};
 use crate::tags;
-use crate::tier::local::{Slot, VaryRecord};
 use crate::tier::sealed::Kind;
 
 /// How many tags one stored response may have; further ones are left out.
@@ -81,6 +79,10 @@ pub(crate) struct Draft {
     withholds: bool,
     partitioned: bool,
     key: Key,
+    /// The key by the part of the query that matters; `key` if all of it does.
+    primary: Key,
+    /// The key under which request fields select it, and their text; none where no field does.
+    variant: Option<(Key, Vec<u8>)>,
     authority: Box<[u8]>,
     path: Box<str>,
 }
@@ -117,7 +119,17 @@ impl Draft {
             lines.push(b"vary", names.as_bytes());
         }
         let search = SearchVariance::parse(fields);
+        let primary = match exchange.key_parts() {
+            Some(parts) if !search.is_default() => significant_key(&parts, &search),
+            _ => key,
+        };
         let request = exchange.request();
+        let variant = (!selecting.names.is_empty()).then(|| {
+            let lines = request.fields.to_vec();
+            let names = selecting.names.iter().map(|name| &**name);
+            let text = exchange.http().selecting(names, Fields::new(&lines));
+            (primary.variant(&text), text)
+        });
         let captures = rule.pattern.captures(&request.path);
         let mut tags: Vec<String> = rule.tags.iter().map(|template| template.render(&captures)).collect();
         if let Some(dependency) = dependency {
@@ -143,6 +155,8 @@ impl Draft {
                 .any(|(name, _)| control.no_cache.covers_field(name) || control.private.covers_field(name)),
             partitioned: exchange.is_partitioned(),
             key,
+            primary,
+            variant,
             authority: request.authority.clone(),
             path: request.path.clone(),
         }
@@ -159,6 +173,7 @@ impl Draft {
         let fields = Fields::new(&stored);
         let control = control::resolve(&Layers::default(), status, fields, now);
         let meta = StoredMeta::new(Profile::Safe, &control, status, fields, exchange.request_time(), now);
+        let key = exchange.primary().unwrap_or(Key::from_u128(0));
         Self {
             meta,
             lines: lines.clone(),
@@ -168,7 +183,9 @@ impl Draft {
             search: None,
             withholds: false,
             partitioned: exchange.is_partitioned(),
-            key: exchange.primary().unwrap_or(Key::from_u128(0)),
+            key,
+            primary: key,
+            variant: None,
             authority: Box::default(),
             path: Box::default(),
         }
@@ -176,6 +193,26 @@ impl Draft {
 
     pub(crate) fn withholds(&self) -> bool {
         self.withholds
+    }
+
+    /// The request fields that select it: lower case, sorted, each once.
+    pub(crate) fn names(&self) -> &[Box<str>] {
+        &self.selecting.names
+    }
+
+    /// Which part of the query matters, where the response says so.
+    pub(crate) fn search(&self) -> Option<&Arc<SearchVariance>> {
+        self.search.as_ref()
+    }
+
+    /// The primary key, as part of the query or all of it makes it.
+    pub(crate) fn primary(&self) -> Key {
+        self.primary
+    }
+
+    /// The key under which lookups find it: its variant's, or the primary one.
+    pub(crate) fn own_key(&self) -> Key {
+        self.variant.as_ref().map_or(self.primary, |(variant, _)| *variant)
     }
 
     pub(crate) fn meta(&self) -> &StoredMeta {
@@ -225,8 +262,12 @@ impl Draft {
         Entry::new(EntryParts {
             meta: self.meta,
             position,
-            epoch: 0,
             footprint,
+            selection: self.variant.as_ref().map(|(variant, text)| SelectionParts {
+                variant: *variant,
+                text,
+                names: &self.selecting.names,
+            }),
             fields: self.lines.iter(),
             tags: &self.tags,
             partitioned: self.partitioned,
@@ -236,15 +277,6 @@ impl Draft {
 }
 
 impl<B: Body> HttpCache<B> {
-    /// Takes away a stored response that is of no further use, unless another one stands in its place by now.
-    pub(crate) fn forget(&self, key: &Key, entry: &Arc<Entry<B>>) {
-        let _publishing = self.cache.publishing();
-        if matches!(self.cache.local.get(key), Some(Slot::Response(present)) if Arc::ptr_eq(&present, entry))
-        {
-            self.cache.local.remove(key);
-        }
-    }
-
     /// Puts a complete response where lookups find it.
     ///
     /// A response whose load began before that of the one already there does not replace it.
@@ -259,9 +291,8 @@ impl<B: Body> HttpCache<B> {
         entry: Arc<Entry<B>>,
     ) -> Stands<B> {
         let (stamp, lease) = exchange.for_all();
-        let Some((stands, key, primary)) = self.place(exchange, draft, &entry) else {
-            return Stands::Nowhere;
-        };
+        let Some(stands) = self.place(exchange, draft, &entry) else { return Stands::Nowhere };
+        let (key, primary) = (draft.own_key(), draft.primary());
         if let (Some(share), Some(stamp)) = (&self.cache.share, stamp) {
             let names = &draft.selecting.names;
             let vary = (!names.is_empty()).then(|| Leading::Vary(primary, names.clone()));
@@ -276,130 +307,6 @@ impl<B: Body> HttpCache<B> {
             share.store(Storing { key, kind, entry, stamp, records }, lease);
         }
         stands
-    }
-
-    /// Puts a response into the local tier.
-    ///
-    /// # Returns
-    ///
-    /// Where it stands, its key and the primary key.
-    fn place(
-        &self,
-        exchange: &Exchange<B>,
-        draft: &Draft,
-        entry: &Arc<Entry<B>>,
-    ) -> Option<(Stands<B>, Key, Key)> {
-        let exact = exchange.primary()?;
-        let local = &self.cache.local;
-        let _publishing = self.cache.publishing();
-        let primary = match (&draft.search, exchange.key_parts()) {
-            (Some(variance), Some(parts)) => {
-                self.cache.knows_search_variance.store(true, Ordering::Relaxed);
-                local.insert(Key::family(&parts), Slot::Search(Arc::clone(variance)));
-                significant_key(&parts, variance)
-            }
-            _ => exact,
-        };
-        let began = entry.began();
-        let names = draft.selecting.names.as_slice();
-        let known = match local.get(&primary) {
-            Some(Slot::Vary(known)) if known.names() == names => Some(known),
-            // What a newer load found the key to vary by, or not to vary, stands.
-            Some(Slot::Vary(other)) if other.latest() > began => {
-                return Some((Stands::Local, primary, primary));
-            }
-            Some(Slot::Response(present)) if present.began() > began => {
-                return Some((Stands::Local, primary, primary));
-            }
-            _ => None,
-        };
-        let key = if names.is_empty() {
-            primary
-        } else {
-            let lines = exchange.request().fields.to_vec();
-            let variant = self.variant(primary, names, Fields::new(&lines));
-            if matches!(local.get(&variant), Some(Slot::Response(present)) if present.began() > began) {
-                return Some((Stands::Local, variant, primary));
-            }
-            let (record, dropped) = match known {
-                Some(known) => known.with(variant, began),
-                None => VaryRecord::new(names.to_vec()).with(variant, began),
-            };
-            for key in &dropped {
-                local.remove(key);
-            }
-            if let Some(share) = &self.cache.share {
-                share.discard(dropped);
-            }
-            local.insert(primary, Slot::Vary(Arc::new(record)));
-            variant
-        };
-        self.cache.note_retention(&entry.meta);
-        if !self.cache.keeps_responses {
-            self.cache.counters.count_stored();
-            if names.is_empty() {
-                // A record of variants, or that the key is not storable, would hide it.
-                local.remove(&primary);
-            }
-            if draft.search.is_none()
-                && let Some(parts) = exchange.key_parts()
-            {
-                local.remove(&Key::family(&parts));
-            }
-            return Some((Stands::Elsewhere(key, Arc::clone(entry)), key, primary));
-        }
-        let stored = local.insert(key, Slot::Response(Arc::clone(entry)));
-        if stored {
-            self.cache.counters.count_stored();
-            self.cache.watch.labels.note_stored(key, || exchange.title());
-            if primary != exact {
-                // Found first, it would hide what was stored now.
-                local.remove(&exact);
-            }
-        }
-        let stands = if stored { Stands::Local } else { Stands::Nowhere };
-        Some((stands, key, primary))
-    }
-
-    /// Puts a response from the shared tier where lookups find it, unless a newer one is there.
-    ///
-    /// # Returns
-    ///
-    /// Whether the caller has to keep it instead: responses are not kept in the local tier, or it is too large for it.
-    pub(crate) fn land(&self, key: Key, entry: &Arc<Entry<B>>) -> bool {
-        let local = &self.cache.local;
-        if !self.cache.keeps_responses {
-            if matches!(local.get(&key), Some(Slot::Vary(known)) if known.latest().request_time <= entry.meta.request_time)
-            {
-                // The key does not vary any more.
-                local.remove(&key);
-            }
-            return true;
-        }
-        let _publishing = self.cache.publishing();
-        self.cache.note_retention(&entry.meta);
-        match local.get(&key) {
-            Some(Slot::Response(present)) if present.meta.request_time > entry.meta.request_time => false,
-            Some(Slot::Vary(known)) if known.latest().request_time > entry.meta.request_time => true,
-            _ => !local.insert(key, Slot::Response(Arc::clone(entry))),
-        }
-    }
-
-    /// Another process found which part of the query matters.
-    pub(crate) fn learn_search(&self, parts: &KeyParts<'_>, text: &[u8]) {
-        let lines = [(&b"no-vary-search"[..], text)];
-        let variance = SearchVariance::parse(Fields::new(&lines));
-        self.cache.knows_search_variance.store(true, Ordering::Relaxed);
-        self.cache.local.insert(Key::family(parts), Slot::Search(Arc::new(variance)));
-    }
-
-    /// Another process found that the responses of a key vary by these request fields.
-    pub(crate) fn learn_variants(&self, primary: Key, names: Vec<Box<str>>) {
-        let local = &self.cache.local;
-        let _publishing = self.cache.publishing();
-        if !matches!(local.get(&primary), Some(Slot::Vary(known)) if *known.names() == *names) {
-            local.insert(primary, Slot::Vary(Arc::new(VaryRecord::new(names))));
-        }
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) struct Provenance<'a> {
 impl<B: Body> Response<B> {
     /// Answers `request` from `entry`: preconditions first (RFC 9110 §13.2.2), then a range, then all.
     pub(crate) fn from_entry(entry: Arc<Entry<B>>, request: &RequestHead<'_>, how: &Provenance<'_>) -> Self {
-        let meta = &entry.meta;
+        let meta = &entry.meta();
         let mut made: Vec<(&'static str, Vec<u8>)> = Vec::with_capacity(4);
         let mut status = meta.status;
         let mut selected = Selected::All;
@@ -217,7 +217,7 @@ fn select_range<B: Body>(
     let body = entry.body().as_slice();
     let length = body.len() as u64;
     if let Some(if_range) = request.fields.first("if-range")
-        && !range::if_range_matches(if_range, entry.etag(), entry.meta.last_modified, entry.meta.date)
+        && !range::if_range_matches(if_range, entry.etag(), entry.meta().last_modified, entry.meta().date)
     {
         return whole;
     }

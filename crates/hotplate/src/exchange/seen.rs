@@ -43,8 +43,8 @@ impl<B: Body> HttpCache<B> {
         watch.label(key, hits, || title(asked.parts.method, asked.request));
         if watch.decisions.is_watched(asked.now) {
             let decision = Decision {
-                age: Some(entry.meta.age(asked.now)),
-                ttl_millis: Some(entry.meta.ttl_millis(asked.now)),
+                age: Some(entry.meta().age(asked.now)),
+                ttl_millis: Some(entry.ttl_millis(asked.now)),
                 ..Decision::new(Act::Served, reason)
             };
             self.tell(asked, outcome, decision);

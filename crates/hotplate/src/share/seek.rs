@@ -323,7 +323,7 @@ impl SeekJob {
         let Ok(entry) = decoded else {
             return Err(Useless::Unreadable);
         };
-        if self.newer_than.is_some_and(|known| entry.meta.request_time <= known) {
+        if self.newer_than.is_some_and(|known| entry.meta().request_time <= known) {
             return Err(Useless::Known);
         }
         // Before the judgement: what is appended in between is noticed by the next lookup.

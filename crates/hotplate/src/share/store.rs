@@ -47,7 +47,7 @@ pub enum Leading {
 impl<B: Body> Storing<B> {
     /// For how long the entry may be of use, from `now`.
     fn ttl(&self, now: Timestamp) -> Option<Duration> {
-        let meta = &self.entry.meta;
+        let meta = &self.entry.meta();
         let longest = meta.lifetime + meta.stale_while_revalidate.max(meta.stale_if_error);
         longest.checked_sub(meta.age(now)).filter(|left| *left >= SHORTEST)
     }

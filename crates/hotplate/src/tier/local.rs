@@ -44,6 +44,8 @@ const OFTEN_USED_PART: f64 = 0.97;
 pub enum Slot<B> {
     /// A stored response.
     Response(Arc<Entry<B>>),
+    /// The only response of a primary key, for the requests that its selection names.
+    Sole(Arc<Entry<B>>),
     /// Responses are stored under the keys of their variants.
     Vary(Arc<VaryRecord>),
     /// Responses are stored under the significant part of their query (`No-Vary-Search`).
@@ -59,6 +61,7 @@ impl<B> Clone for Slot<B> {
     fn clone(&self) -> Self {
         match self {
             Self::Response(entry) => Self::Response(Arc::clone(entry)),
+            Self::Sole(entry) => Self::Sole(Arc::clone(entry)),
             Self::Vary(record) => Self::Vary(Arc::clone(record)),
             Self::Search(variance) => Self::Search(Arc::clone(variance)),
             Self::HitForMiss { until } => Self::HitForMiss { until: *until },
@@ -79,6 +82,18 @@ impl VaryRecord {
     #[must_use]
     pub fn new(names: Vec<Box<str>>) -> Self {
         Self { names: names.into(), variants: Vec::new(), latest: Began::default() }
+    }
+
+    /// The record with a response as its only variant; `None` where no field selects it.
+    pub(crate) fn of_sole<B: Body>(entry: &Entry<B>) -> Option<Self> {
+        let selection = entry.selection()?;
+        let names = selection.names().map(Box::from).collect();
+        Some(Self { names, variants: vec![selection.variant()], latest: entry.began() })
+    }
+
+    /// The record when nothing is stored for it any more.
+    pub(crate) fn without_variants(self) -> Self {
+        Self { variants: Vec::new(), ..self }
     }
 
     /// The selecting fields.
@@ -169,10 +184,18 @@ impl<B: Body> LocalTier<B> {
         self.slots.peek(&Place::of(*key))
     }
 
-    /// Shows every slot. What comes or goes meanwhile is shown or not.
-    pub fn for_each(&self, mut show: impl FnMut(Key, &Slot<B>)) {
+    /// Shows every stored response and its own key, that of its variant where request fields select it. What comes or
+    /// goes meanwhile is shown or not.
+    pub fn for_each_response(&self, mut show: impl FnMut(Key, &Arc<Entry<B>>)) {
         for (place, slot) in self.slots.iter() {
-            show(place.key(), &slot);
+            match slot {
+                Slot::Response(entry) => show(place.key(), &entry),
+                Slot::Sole(entry) => {
+                    let selection = entry.selection();
+                    show(selection.map_or_else(|| place.key(), |selection| selection.variant()), &entry);
+                }
+                Slot::Vary(_) | Slot::Search(_) | Slot::HitForMiss { .. } => {}
+            }
         }
     }
 
@@ -248,7 +271,7 @@ impl<B: Body> Weighter<Place, Slot<B>> for ByWeight {
     fn weight(&self, _: &Place, slot: &Slot<B>) -> u64 {
         INDEX_BYTES
             + match slot {
-                Slot::Response(entry) => entry.weight(),
+                Slot::Response(entry) | Slot::Sole(entry) => entry.weight(),
                 Slot::Vary(record) => record.weight(),
                 Slot::Search(_) => SEARCH_BYTES,
                 Slot::HitForMiss { .. } => 0,
@@ -437,7 +460,7 @@ mod tests {
                     _ => {
                         let found = tier.get(&key).map(|slot| match slot {
                             Slot::HitForMiss { until } => until,
-                            Slot::Response(_) | Slot::Vary(_) | Slot::Search(_) => panic!("never put"),
+                            _ => panic!("never put"),
                         });
                         prop_assert!(found.is_none() || found == put.get(&key).copied());
                     }

@@ -154,7 +154,7 @@ impl<B: Body> Cache<B> {
             _ => None,
         };
         let Some((entry, standing)) = known else { return self.miss_value(key, plan, round, None, now) };
-        if standing == Standing::Current && entry.meta.is_fresh(now) {
+        if standing == Standing::Current && entry.is_fresh(now) {
             if plan.is_due(&entry, now) {
                 let refresh = self.refresh_value(key, plan, &entry, now);
                 return Step::Due(self.saw_value(entry), refresh);
@@ -189,7 +189,7 @@ impl<B: Body> Cache<B> {
         let is_recent = waited.ticket.position() >= waited.asked;
         match end {
             Some(End::Given(Outcome::Kept(_, entry)))
-                if (is_recent || !entry.meta.lifetime.is_zero())
+                if (is_recent || !entry.meta().lifetime.is_zero())
                     && self.log.standing(&entry.footprint, entry.position) != Standing::Invalid =>
             {
                 self.counters.count_collapsed();
@@ -223,7 +223,7 @@ impl<B: Body> Cache<B> {
         let turn = seek.turn;
         match sought {
             Sought::Found(sighting) => {
-                let entry = sighting.entry.landed(sighting.position, sighting.soft);
+                let entry = sighting.entry.landed(sighting.position, sighting.soft, None);
                 Step::Landed(Landing { turn, entry })
             }
             Sought::Lease(lease) => self.load_value(turn, Some(lease), now),
@@ -242,7 +242,7 @@ impl<B: Body> Cache<B> {
         let Landing { mut turn, entry } = landing;
         let entry = Arc::new(entry.with_body(own));
         let standing = self.value_standing(&entry);
-        let is_fresh = standing == Standing::Current && entry.meta.is_fresh(now);
+        let is_fresh = standing == Standing::Current && entry.is_fresh(now);
         if standing == Standing::Invalid {
             return self.seek_value(turn, now);
         }
@@ -254,7 +254,7 @@ impl<B: Body> Cache<B> {
                 self.counters.count_stale();
                 return Step::Stale(entry, None);
             }
-            turn.newer_than = Some(entry.meta.request_time);
+            turn.newer_than = Some(entry.meta().request_time);
             turn.stale = Some(entry);
             return self.seek_value(turn, now);
         }
@@ -277,7 +277,7 @@ impl<B: Body> Cache<B> {
     pub fn reject(self: &Arc<Self>, landing: Landing<B>, now: Timestamp) -> Step<B> {
         let Landing { mut turn, entry } = landing;
         self.count_undecodable();
-        turn.newer_than = Some(entry.meta.request_time);
+        turn.newer_than = Some(entry.meta().request_time);
         self.seek_value(turn, now)
     }
 
@@ -395,7 +395,7 @@ impl<B: Body> Cache<B> {
         let is_newer = |present: &Entry<B>| present.began() > entry.began();
         let keeps = is_newest && self.keeps(plan);
         if keeps && !matches!(self.local.get(&key), Some(Slot::Response(present)) if is_newer(&present)) {
-            self.note_retention(&entry.meta);
+            self.note_retention(&entry.meta());
             self.local.insert(key, Slot::Response(Arc::clone(entry)));
         }
         is_newest
@@ -410,7 +410,7 @@ impl<B: Body> Turn<B> {
 
     /// Of what is known something newer is wanted.
     fn instead_of(self, stale: Option<Arc<Entry<B>>>) -> Self {
-        let newer_than = stale.as_ref().map(|stale| stale.meta.request_time);
+        let newer_than = stale.as_ref().map(|stale| stale.meta().request_time);
         Self { stale, newer_than, ..self }
     }
 }
@@ -418,17 +418,17 @@ impl<B: Body> Turn<B> {
 impl Plan {
     /// Whether a fresh result is old enough to be loaded anew.
     fn is_due<B>(&self, entry: &Entry<B>, now: Timestamp) -> bool {
-        self.refresh_ahead.is_some_and(|part| entry.meta.age(now) >= entry.meta.lifetime.mul_f64(part))
+        self.refresh_ahead.is_some_and(|part| entry.meta().age(now) >= entry.meta().lifetime.mul_f64(part))
     }
 }
 
 /// Within its lifetime where it was marked stale, and in the window after it.
 fn is_usable_while_renewed<B>(entry: &Entry<B>, standing: Standing, now: Timestamp) -> bool {
-    let meta = &entry.meta;
+    let meta = &entry.meta();
     (standing == Standing::Soft && meta.is_fresh(now))
         || (!meta.is_fresh(now) && meta.staleness(now) < meta.stale_while_revalidate)
 }
 
 fn is_usable_on_error<B>(entry: &Entry<B>, now: Timestamp) -> bool {
-    entry.meta.is_fresh(now) || entry.meta.staleness(now) < entry.meta.stale_if_error
+    entry.is_fresh(now) || entry.meta().staleness(now) < entry.meta().stale_if_error
 }

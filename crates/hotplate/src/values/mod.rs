@@ -48,7 +48,7 @@ impl Form {
     /// The form of a stored value.
     #[must_use]
     pub fn of<B>(entry: &Entry<B>) -> Self {
-        if entry.meta.status == 0 { Self::Plain } else { Self::Coded }
+        if entry.meta().status == 0 { Self::Plain } else { Self::Coded }
     }
 
     /// Values have no status; its place says what they are.
@@ -140,7 +140,7 @@ impl<B: Body> Cache<B> {
     pub fn landed_value(&self, key: Key, sought: Sought, now: Timestamp) -> Option<Arc<Entry<B>>> {
         let found = match sought {
             Sought::Found(sighting) => {
-                Some(Arc::new(sighting.entry.landed(sighting.position, sighting.soft)))
+                Some(Arc::new(sighting.entry.landed(sighting.position, sighting.soft, None)))
             }
             _ => None,
         };
@@ -256,7 +256,7 @@ impl<B: Body> Cache<B> {
         Err(Box::pin(async move {
             let job = SeekJob::new(&share, key, place(key), None, Purpose::Read);
             let (Sought::Found(sighting), Some(stamp)) = (job.run().await, stamp) else { return false };
-            if !sighting.entry.meta.is_fresh(now) {
+            if !sighting.entry.is_fresh(now) {
                 return false;
             }
             let entry = Arc::new(sighting.entry.living(ttl, now));
@@ -278,12 +278,12 @@ impl<B: Body> Cache<B> {
 
     fn is_fresh_value(&self, entry: &Entry<B>, now: Timestamp) -> bool {
         let standing = self.log.standing_cached(&entry.footprint, entry.position, entry.verified());
-        standing == Standing::Current && !entry.is_soft() && entry.meta.is_fresh(now)
+        standing == Standing::Current && !entry.is_soft() && entry.is_fresh(now)
     }
 
     /// Whether a value that is not fresh may be used by a function.
     fn is_of_use_later(&self, entry: &Entry<B>, now: Timestamp) -> bool {
-        let meta = &entry.meta;
+        let meta = &entry.meta();
         let window = meta.stale_while_revalidate.max(meta.stale_if_error);
         self.value_standing(entry) != Standing::Invalid
             && (meta.is_fresh(now) || meta.staleness(now) < window)
@@ -299,7 +299,7 @@ impl<B: Body> Cache<B> {
 
     fn keep_value(&self, key: Key, entry: &Arc<Entry<B>>) {
         if self.keeps_responses {
-            self.note_retention(&entry.meta);
+            self.note_retention(&entry.meta());
             self.local.insert(key, Slot::Response(Arc::clone(entry)));
         }
     }
@@ -327,8 +327,8 @@ impl<B: Body> Cache<B> {
                 last_modified: None,
             },
             position,
-            epoch: 0,
             footprint: Footprint::of_value(&self.log, key, named),
+            selection: None,
             fields: std::iter::empty(),
             tags: terms.tags,
             partitioned: false,

@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::cache::Cache;
 use crate::entry::Body;
 use crate::log::{Standing, Target};
-use crate::tier::local::Slot;
 
 /// What would become untrue.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
@@ -26,8 +25,7 @@ impl<B: Body> Cache<B> {
     pub fn preview(&self, targets: &[Target<'_>], most: usize) -> Preview {
         let ids: Vec<_> = targets.iter().map(|target| self.log.id_of(target)).collect();
         let mut preview = Preview::default();
-        self.local.for_each(|key, slot| {
-            let Slot::Response(entry) = slot else { return };
+        self.local.for_each_response(|key, entry| {
             let is_named = ids.iter().any(|id| id.is_none_or(|id| entry.footprint.targets().contains(&id)));
             if !is_named || self.log.standing(&entry.footprint, entry.position) == Standing::Invalid {
                 return;

@@ -9,7 +9,6 @@ use crate::cache::Cache;
 use crate::entry::Body;
 use crate::key::Key;
 use crate::log::Standing;
-use crate::tier::local::Slot;
 
 /// More different tags than this are not told apart: those that come first are.
 const MOST_TAGS: usize = 100_000;
@@ -80,8 +79,7 @@ impl<B: Body> Cache<B> {
     pub fn tops(&self, most: usize) -> Tops {
         let (mut by_hits, mut by_bytes) = (Greatest::new(most), Greatest::new(most));
         let mut tags: HashMap<String, Top> = HashMap::new();
-        self.local.for_each(|key, slot| {
-            let Slot::Response(entry) = slot else { return };
+        self.local.for_each_response(|key, entry| {
             if self.log.standing(&entry.footprint, entry.position) == Standing::Invalid {
                 return;
             }

@@ -112,7 +112,7 @@ impl View {
         now: Timestamp,
     ) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let meta = &entry.meta;
+        let meta = &entry.meta();
         // Values have none.
         let is_response = meta.status >= 100;
         let headers = entry.fields().filter(|(name, _)| is_response && !is_own_line(name));
@@ -149,6 +149,13 @@ impl<B: Body> Cache<B> {
         match self.local.peek(&key) {
             None => {}
             Some(Slot::Response(entry)) => views.push(self.view(key, entry, Where::Local, now)),
+            Some(Slot::Sole(entry)) => {
+                let Some(selection) = entry.selection() else { return views };
+                let vary = selection.names().map(str::to_owned).collect();
+                let variant = selection.variant();
+                views.push((View { vary, ..View::of_record(key, name(key), Stands::Variants) }, None));
+                views.push(self.view(variant, entry, Where::Local, now));
+            }
             Some(Slot::HitForMiss { until }) if until > now => {
                 let ttl = until.since(now).as_secs_f64();
                 views.push((View { ttl, ..View::of_record(key, name(key), Stands::NotStorable) }, None));
@@ -166,6 +173,24 @@ impl<B: Body> Cache<B> {
                     }
                 }
             }
+        }
+        views
+    }
+
+    /// As [`Cache::views`], and under the key of a variant also the response that is the only one of its primary key.
+    ///
+    /// **Cost**: where nothing is found, looks at everything that is stored here.
+    #[must_use]
+    pub fn views_of_printed(&self, key: Key, now: Timestamp) -> Vec<Viewed<B>> {
+        let mut views = self.views(key, now);
+        if views.is_empty() {
+            let mut found = None;
+            self.local.for_each_response(|own, entry| {
+                if own == key {
+                    found = Some(Arc::clone(entry));
+                }
+            });
+            views.extend(found.map(|entry| self.view(key, entry, Where::Local, now)));
         }
         views
     }

@@ -49,6 +49,22 @@ fn another_variant_is_a_miss_and_is_loaded_once_for_all() {
 }
 
 #[test]
+fn a_variant_from_another_process_takes_one_place_until_there_is_a_second() {
+    let [mut world, _] = worlds();
+    for (name, entries) in [("left", 1), ("right", 2)] {
+        world.send(0, side(name), &varied(name));
+        let client = world.ask(1, side(name));
+        assert_eq!(world.answer(client).text(), name);
+        assert_eq!(world.entries(1), entries);
+    }
+    for name in ["left", "right", "left"] {
+        let client = world.ask(1, side(name));
+        assert_eq!((world.answer(client).text(), world.answer(client).is_hit()), (name, true));
+    }
+    assert_eq!(world.runs(), 2);
+}
+
+#[test]
 fn variants_loaded_at_once_for_a_key_not_known_to_vary_go_to_those_they_are_for() {
     for mut world in worlds() {
         let left = world.ask(0, side("left"));

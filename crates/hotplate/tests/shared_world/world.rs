@@ -291,6 +291,11 @@ impl World {
         self.tier.tamper(|store| store.flush());
     }
 
+    /// How many places of its local tier a process has filled.
+    pub fn entries(&self, process: usize) -> u64 {
+        self.processes[process].http.cache().stats().entries
+    }
+
     pub fn stats(&self, process: usize) -> ShareStats {
         self.processes[process].share.stats()
     }

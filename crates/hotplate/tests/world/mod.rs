@@ -218,6 +218,11 @@ impl World {
         self
     }
 
+    /// Takes back what the application was to answer and has not.
+    pub fn unscript(&mut self) {
+        self.script.clear();
+    }
+
     /// How often the application ran.
     pub fn runs(&self) -> usize {
         self.seen.len()

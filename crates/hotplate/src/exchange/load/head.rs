@@ -170,8 +170,8 @@ impl<B: Body> Exchange<B> {
         let honor = self.http.settings.honor_request_directives;
         let by_letter = trouble == Trouble::NoAnswer && self.http.settings.profile == Profile::Rfc9111;
         self.request.with_head(|head| {
-            reuse::may_serve_on_error(head, honor, &stale.meta, now)
-                || (by_letter && reuse::may_serve_disconnected(head, honor, &stale.meta))
+            reuse::may_serve_on_error(head, honor, &stale.meta(), now)
+                || (by_letter && reuse::may_serve_disconnected(head, honor, &stale.meta()))
         })
     }
 
@@ -187,7 +187,7 @@ impl<B: Body> Exchange<B> {
         }
         self.come_to(Answered::Stale);
         let status = CacheStatus {
-            ttl_seconds: Some(stale.meta.ttl_millis(now).div_euclid(1000)),
+            ttl_seconds: Some(stale.ttl_millis(now).div_euclid(1000)),
             detail: Some(Reason::StaleIfError.token()),
             ..CacheStatus::forwarded(CACHE_NAME, self.origin.forward)
         };
@@ -200,7 +200,7 @@ impl<B: Body> Exchange<B> {
         let Arrived { fields, now, .. } = *arrived;
         if !validation::freshens(stale.etag(), stale.field("last-modified"), fields) {
             // It speaks of another representation: what is stored is of no use, and the client has not got this one.
-            self.http.forget(&self.origin.key, stale);
+            self.on_its_way(|http, way| http.forget(way, self.origin.key, stale));
             self.again = true;
             self.state = State::Discarding;
             return HeadStep::Discard;
@@ -209,18 +209,18 @@ impl<B: Body> Exchange<B> {
         let rule = http.settings.rule(self.rule);
         let stored: Vec<(&[u8], &[u8])> = stale.fields().filter(|(name, _)| !is_own_line(name)).collect();
         let merged = validation::merge(Fields::new(&stored), fields);
-        let merged = Arrived { status: stale.meta.status, fields: Fields::new(&merged), ..*arrived };
+        let merged = Arrived { status: stale.meta().status, fields: Fields::new(&merged), ..*arrived };
         let (entry, stored) = match self.draft(rule, &merged) {
             Ok(mut draft) => {
-                draft.keep_generated_etag(stale.meta.flags);
+                draft.keep_generated_etag(stale.meta().flags);
                 let entry = Arc::new(draft.entry(&http.cache, self.position, stale.body().share()));
                 let stored = http.publish(self, &draft, Arc::clone(&entry));
                 (entry, stored.end())
             }
             Err(reason) => {
                 http.cache.counters.count_not_stored(reason);
-                http.forget(&self.origin.key, stale);
-                let draft = Draft::unstored(self, stale.meta.status, &Lines::stored(merged.fields), now);
+                self.on_its_way(|http, way| http.forget(way, self.origin.key, stale));
+                let draft = Draft::unstored(self, stale.meta().status, &Lines::stored(merged.fields), now);
                 (Arc::new(draft.entry(&http.cache, self.position, stale.body().share())), None)
             }
         };

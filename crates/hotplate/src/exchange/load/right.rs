@@ -1,7 +1,5 @@
 //! The right to load: in this process a permit, among all processes a lease; and how both end.
 
-use std::sync::Arc;
-
 use hotplate_policy::reason::Reason;
 use hotplate_policy::time::Timestamp;
 
@@ -24,7 +22,7 @@ impl<B: Body> Exchange<B> {
     #[must_use]
     pub fn refresh_job(&self) -> Option<SeekJob> {
         let share = self.http.cache.share.as_ref().filter(|share| share.is_up())?;
-        let known = self.origin.stale.as_ref().map_or(self.request_time, |stale| stale.meta.request_time);
+        let known = self.origin.stale.as_ref().map_or(self.request_time, |stale| stale.meta().request_time);
         let place = Place {
             primary: self.primary?,
             uri: Some((self.request.authority.clone(), self.request.path.clone())),
@@ -45,8 +43,7 @@ impl<B: Body> Exchange<B> {
             }
             Sought::Nothing => true,
             Sought::Found(sighting) => {
-                let entry = Arc::new(sighting.entry.landed(sighting.position, sighting.soft));
-                self.http.land(sighting.key, &entry);
+                self.on_its_way(|http, way| http.land(way, *sighting));
                 self.finish_permit(End::Stored);
                 false
             }
@@ -76,23 +73,24 @@ impl<B: Body> Exchange<B> {
         self.http.cache.counters.count_not_stored(reason);
         if self.permit.is_some() {
             let _publishing = self.http.cache.publishing();
-            let local = &self.http.cache.local;
             let began = Began { position: self.position, request_time: self.request_time };
-            let keep = match local.get(&self.origin.key) {
-                Some(Slot::Response(present)) => {
-                    let standing = self.http.cache.log.standing(&present.footprint, present.position);
-                    let fresh = present.meta.is_fresh(now) && !present.meta.flags.is_no_cache();
-                    present.began() > began || (fresh && standing == Standing::Current)
+            let key = self.origin.key;
+            self.on_its_way(|http, way| {
+                let keep = match http.slot(way, key) {
+                    Some(Slot::Response(present)) => {
+                        let standing = http.cache.log.standing(&present.footprint, present.position);
+                        let fresh = present.is_fresh(now) && !present.meta().flags.is_no_cache();
+                        present.began() > began || (fresh && standing == Standing::Current)
+                    }
+                    Some(Slot::Sole(_) | Slot::Vary(_) | Slot::Search(_)) => true,
+                    Some(Slot::HitForMiss { .. }) | None => false,
+                };
+                if !keep {
+                    http.vacate(way, key);
+                    let until = now.plus(http.settings.hit_for_miss);
+                    http.cache.local.insert(key, Slot::HitForMiss { until });
                 }
-                Some(Slot::Vary(_) | Slot::Search(_)) => true,
-                Some(Slot::HitForMiss { .. }) | None => false,
-            };
-            if !keep {
-                local.insert(
-                    self.origin.key,
-                    Slot::HitForMiss { until: now.plus(self.http.settings.hit_for_miss) },
-                );
-            }
+            });
         }
         self.finish_permit(End::NotStorable);
     }

@@ -34,7 +34,7 @@ impl<B: Body> HttpCache<B> {
 
     fn respond(&self, asked: &Asked<'_>, entry: Arc<Entry<B>>, reason: Reason) -> Response<B> {
         let fresh = reason == Reason::Fresh;
-        let ttl_seconds = Some(entry.meta.ttl_millis(asked.now).div_euclid(1000));
+        let ttl_seconds = Some(entry.ttl_millis(asked.now).div_euclid(1000));
         // A waiter was not served from what was stored when it asked: RFC 9211 §2.7 calls that collapsed.
         let waited = asked.waits > 0;
         let status = CacheStatus {
@@ -95,7 +95,7 @@ impl<B: Body> HttpCache<B> {
             && (reuse::may_serve_on_error(
                 asked.head,
                 self.settings.honor_request_directives,
-                &entry.meta,
+                &entry.meta(),
                 asked.now,
             ))
         {
@@ -110,7 +110,7 @@ impl<B: Body> HttpCache<B> {
             Outcome::Response(entry, _) => {
                 self.saw_failure(asked);
                 let status = CacheStatus {
-                    forward_status: Some(entry.meta.status),
+                    forward_status: Some(entry.meta().status),
                     collapsed: true,
                     detail: Some(Reason::LoadFailed.token()),
                     ..CacheStatus::forwarded(CACHE_NAME, Forward::UriMiss)

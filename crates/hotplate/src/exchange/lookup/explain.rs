@@ -47,20 +47,13 @@ impl<B: Body> HttpCache<B> {
         };
         let ignores_cookies = rule.cookies != Cookies::Guard;
         let guard = storing::request_guard(self.settings.profile, &head, name.is_some(), ignores_cookies);
-        let found = match self.find(Key::of(&parts), request.fields, now) {
-            Found::Nothing(reason, key) => match self.significant(&parts) {
-                Some(other) => self.find(other, request.fields, now),
-                None => Found::Nothing(reason, key),
-            },
-            found => found,
-        };
-        let (entry, standing) = match found {
+        let (entry, standing) = match self.find_by_parts(Key::of(&parts), &parts, request.fields, now) {
             Found::Response(entry, _, standing) => (entry, standing),
             Found::OtherVariants(_) => return missed(guard.unwrap_or(Reason::VaryMiss)),
             Found::HitForMiss(_) => return missed(Reason::HitForMiss),
             Found::Nothing(reason, _) => return missed(guard.unwrap_or(reason)),
         };
-        let meta = &entry.meta;
+        let meta = &entry.meta();
         let shareable = guard.is_none() || meta.flags.contains(Flags::PUBLIC);
         let reuse = match reuse::decide(&head, honor, meta, shareable, now) {
             Reuse::Fresh | Reuse::StaleAllowed if standing == Standing::Soft => {

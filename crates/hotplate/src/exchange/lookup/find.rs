@@ -16,6 +16,7 @@ use hotplate_policy::vary::SelectOptions;
 use super::{Asked, HttpCache, Lookup, selecting};
 use crate::entry::{Body, Entry};
 use crate::exchange::load::Origin;
+use crate::exchange::placing::Way;
 use crate::key::{Key, KeyParts};
 use crate::log::Standing;
 use crate::tier::local::Slot;
@@ -37,14 +38,8 @@ impl<B: Body> HttpCache<B> {
         asked: &Asked<'_>,
         kept: Option<(Key, Arc<Entry<B>>)>,
     ) -> Lookup<B> {
-        let found = match self.find(asked.key, asked.request.fields, asked.now) {
-            Found::Nothing(reason, key) => match self.significant(&asked.parts) {
-                Some(other) => self.find(other, asked.request.fields, asked.now),
-                None => Found::Nothing(reason, key),
-            },
-            found => found,
-        };
-        let found = match (found, kept) {
+        let found = match (self.find_by_parts(asked.key, &asked.parts, asked.request.fields, asked.now), kept)
+        {
             (Found::OtherVariants(key) | Found::Nothing(_, key), Some((own, entry))) if own == key => {
                 match self.standing(&entry) {
                     Standing::Invalid => Found::Nothing(Reason::Invalidated, key),
@@ -63,8 +58,25 @@ impl<B: Body> HttpCache<B> {
         }
     }
 
+    /// What is stored under a key or, where nothing is, under that of the part of the query that matters.
+    pub(super) fn find_by_parts(
+        &self,
+        key: Key,
+        parts: &KeyParts<'_>,
+        fields: Fields<'_>,
+        now: Timestamp,
+    ) -> Found<B> {
+        match self.find(key, fields, now) {
+            Found::Nothing(reason, key) => match self.significant(parts) {
+                Some(other) => self.find(other, fields, now),
+                None => Found::Nothing(reason, key),
+            },
+            found => found,
+        }
+    }
+
     /// The key by the part of the query that matters, where a response of this path said which part that is.
-    pub(super) fn significant(&self, parts: &KeyParts<'_>) -> Option<Key> {
+    pub(crate) fn significant(&self, parts: &KeyParts<'_>) -> Option<Key> {
         if !self.cache.knows_search_variance.load(Ordering::Relaxed) || parts.body.is_some() {
             return None;
         }
@@ -75,22 +87,35 @@ impl<B: Body> HttpCache<B> {
     }
 
     /// Follows the stored `Vary` from the primary key to the response for this request's fields.
-    pub(super) fn find(&self, key: Key, fields: Fields<'_>, now: Timestamp) -> Found<B> {
-        let (slot, key) = match self.cache.local.get(&key) {
+    pub(super) fn find(&self, primary: Key, fields: Fields<'_>, now: Timestamp) -> Found<B> {
+        let (slot, key) = match self.cache.local.get(&primary) {
             Some(Slot::Vary(record)) => {
-                let variant = self.variant(key, record.names(), fields);
-                match self.cache.local.get(&variant) {
-                    None => return Found::OtherVariants(variant),
-                    found => (found, variant),
-                }
+                let names = record.names().iter().map(|name| &**name);
+                let variant = self.variant(primary, names, fields);
+                (self.cache.local.get(&variant), variant)
             }
-            found => (found, key),
+            Some(Slot::Sole(entry)) => match entry.selection() {
+                Some(selection) => {
+                    let text = self.selecting(selection.names(), fields);
+                    if *text == *selection.text() {
+                        // Its key does not have to be made to be known.
+                        let own = selection.variant();
+                        (Some(Slot::Response(entry)), own)
+                    } else {
+                        let variant = primary.variant(&text);
+                        (self.cache.local.get(&variant), variant)
+                    }
+                }
+                None => (None, primary),
+            },
+            found => (found, primary),
         };
         match slot {
+            None if key != primary => Found::OtherVariants(key),
             Some(Slot::Response(entry)) => {
                 let standing = self.standing(&entry);
                 if standing == Standing::Invalid {
-                    self.cache.local.remove(&key);
+                    self.forget(&Way { primaries: [Some(primary), None], fields }, key, &entry);
                     return Found::Nothing(Reason::Invalidated, key);
                 }
                 Found::Response(entry, key, standing)
@@ -100,7 +125,9 @@ impl<B: Body> HttpCache<B> {
                 self.cache.local.remove(&key);
                 Found::Nothing(Reason::UriMiss, key)
             }
-            Some(Slot::Vary(_) | Slot::Search(_)) | None => Found::Nothing(Reason::UriMiss, key),
+            Some(Slot::Sole(_) | Slot::Vary(_) | Slot::Search(_)) | None => {
+                Found::Nothing(Reason::UriMiss, key)
+            }
         }
     }
 
@@ -120,7 +147,7 @@ impl<B: Body> HttpCache<B> {
         key: Key,
         standing: Standing,
     ) -> Lookup<B> {
-        let meta = &entry.meta;
+        let meta = &entry.meta();
         let shareable = asked.guard.is_none() || meta.flags.contains(Flags::PUBLIC);
         let honor = self.settings.honor_request_directives;
         let decision = match reuse::decide(asked.head, honor, meta, shareable, asked.now) {
@@ -162,7 +189,17 @@ impl<B: Body> HttpCache<B> {
     }
 
     /// The key of the variant for a request's values of the fields that select.
-    pub(crate) fn variant(&self, primary: Key, names: &[Box<str>], request: Fields<'_>) -> Key {
+    pub(crate) fn variant<'n>(
+        &self,
+        primary: Key,
+        names: impl Iterator<Item = &'n str>,
+        request: Fields<'_>,
+    ) -> Key {
+        primary.variant(&self.selecting(names, request))
+    }
+
+    /// A request's values of the fields that select, in canonical text.
+    pub(crate) fn selecting<'n>(&self, names: impl Iterator<Item = &'n str>, request: Fields<'_>) -> Vec<u8> {
         // An application that takes the first language it is offered would get hits for another one.
         let normalise_language = self.settings.profile == Profile::Rfc9111;
         let options = SelectOptions { normalise_language, ..SelectOptions::default() };
@@ -170,7 +207,7 @@ impl<B: Body> HttpCache<B> {
         for name in names {
             selecting::normalise(options, name, request, &mut text);
         }
-        primary.variant(&text)
+        text
     }
 }
 

@@ -74,11 +74,11 @@ impl<B: Body> HttpCache<B> {
             Join::Lead(permit) => {
                 if origin.stale.is_none()
                     && let Found::Response(entry, key, Standing::Current) =
-                        self.find(origin.key, asked.request.fields, asked.now)
+                        self.find_by_parts(asked.key, &asked.parts, asked.request.fields, asked.now)
                     && reuse::decide(
                         head,
                         self.settings.honor_request_directives,
-                        &entry.meta,
+                        &entry.meta(),
                         true,
                         asked.now,
                     ) == Reuse::Fresh
@@ -106,17 +106,13 @@ impl<B: Body> HttpCache<B> {
             primary: asked.key,
             uri: Some((asked.request.authority.into(), asked.request.path.into())),
         };
-        let known = origin.stale.as_ref().map(|stale| stale.meta.request_time);
+        let known = origin.stale.as_ref().map(|stale| stale.meta().request_time);
         let purpose = if permit.is_some() { Purpose::Answer } else { Purpose::Read };
         let mut job = SeekJob::new(share, origin.key, place, known, purpose);
         if origin.key != asked.key {
             // The key was made from one of these two.
-            for primary in [Some(asked.key), self.significant(&asked.parts)].into_iter().flatten() {
-                if let Some(Slot::Vary(record)) = self.cache.local.get(&primary)
-                    && self.variant(primary, record.names(), asked.request.fields) == origin.key
-                {
-                    job = job.also(primary, Some(record.names().to_vec()));
-                }
+            if let Some(leading) = self.leading(&asked.way(self), origin.key) {
+                job = job.also(leading.primary, Some(leading.record.names().to_vec()));
             }
         } else if origin.key == asked.key && !asked.parts.query.is_empty() && asked.parts.body.is_none() {
             job = job.also(Key::family(&asked.parts), None);
@@ -134,9 +130,7 @@ impl<B: Body> HttpCache<B> {
         let Seek { origin, permit, .. } = seek;
         let (lease, end) = match sought {
             Sought::Found(sighting) => {
-                let key = sighting.key;
-                let entry = Arc::new(sighting.entry.landed(sighting.position, sighting.soft));
-                let kept = self.land(key, &entry).then(|| (key, Arc::clone(&entry)));
+                let kept = self.land(&asked.way(self), *sighting);
                 if let Some(permit) = permit {
                     permit.finish(match &kept {
                         Some((key, entry)) => End::Given(Outcome::Kept(*key, Arc::clone(entry))),
