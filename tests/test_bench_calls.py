@@ -1,12 +1,14 @@
 """What the benchmark's sections about calls in process and memory refuse to believe."""
 
 import asyncio
+import subprocess
 import sys
 
 import pytest
 
 from bench import calls, decorators, stores
 from bench.sections import memory
+from tests.servers import ROOT
 
 reads_memory = pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
 
@@ -67,3 +69,8 @@ def test_a_store_in_a_process_of_its_own_grows_by_what_it_stores() -> None:
     # So many that what a process takes with its first responses, some 2 MB, would not do.
     count = 10_000
     assert memory.grown("http", "hotplate", count) >= stores.BODY_BYTES * count / 2
+
+
+def test_a_store_can_be_made_where_hotplate_is_not_installed() -> None:
+    program = "import sys; sys.modules['hotplate'] = None; import bench.stores"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
