@@ -223,11 +223,11 @@ def responses(varies: bool) -> Callable[[int], Store]:
     """`CacheMiddleware` with a tag of its own on each response, and nineteen rules beside the one that matches."""
 
     def make(room: int) -> Store:
+        from bench.rules import twenty
         from hotplate import Cache, CacheMiddleware, Rule
 
         runs = Runs()
-        rules = [Rule(f"/section-{section}/{{item}}/*", ttl=60, tags=[f"section:{section}"]) for section in range(19)]
-        rules.append(Rule("/products/{number}", ttl=TTL, tags=["product:{number}"]))
+        rules = twenty(Rule("/products/{number}", ttl=TTL, tags=["product:{number}"]))
         asked = Asked(runs)
         asked.app = CacheMiddleware(plain_application(runs, varies), cache=Cache(max_bytes="2GiB"), rules=rules)
         return Store(asked.put, asked.found)
