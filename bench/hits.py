@@ -19,7 +19,7 @@ import uvloop
 
 from bench import load
 from bench.apps.answers import BODY, LARGE
-from bench.environments import environment
+from bench.environments import environment, pinned
 from bench.figures import Spread, Table, ratios, rows
 from bench.machine import cores
 from bench.serving import ROOT, Server, on_core, serving
@@ -57,6 +57,12 @@ class Contender:
     """Whether it is hotplate: a handler that runs is an error then, and `GET /metrics` must tell every hit."""
     latency_of: str | None = None
     """Another contender, to whose latency its own is compared beside the reference's."""
+
+
+def library(name: str, form: str, *, lifespan: bool = False) -> Contender:
+    """A peer: its application is in `bench/peers`, its packages and its version in `requirements/bench`."""
+    module = name.replace("-", "_")
+    return Contender(name, f"{name} {pinned(name)[name]}, {form}", f"peers.{module}:app", name, lifespan=lifespan)
 
 
 @dataclass(frozen=True)

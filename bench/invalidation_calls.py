@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from typing import Any
 
 from bench.figures import Row, Table, in_turns, rows
+from bench.in_process import receive, request, send
 from hotplate import Cache, CacheMiddleware, Rule
-from hotplate.asgi import Message, Receive, Scope, Send
+from hotplate.asgi import Receive, Scope, Send
 
 FEW, MANY = 1_000, 1_000_000
 SECTIONS = 1_000
@@ -71,37 +71,12 @@ class Stored:
     async def _ask(self, numbers: range) -> None:
         """Asks for one response of each of these prefixes."""
         for number in numbers:
-            await self._app(_scope(f"/section/{number}/page"), _receive, _send)
+            await self._app(request(f"/section/{number}/page"), receive, send)
 
     async def _answers(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._runs += 1
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
         await send({"type": "http.response.body", "body": b"a page"})
-
-
-def _scope(path: str) -> dict[str, Any]:
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"bench.example")],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 80),
-    }
-
-
-async def _receive() -> Message:
-    return {"type": "http.request", "body": b"", "more_body": False}
-
-
-async def _send(message: Message) -> None:
-    pass
 
 
 def calls(rounds: int) -> Table:

@@ -13,6 +13,7 @@ from typing import Any
 import uvloop
 
 from bench.in_process import receive, request, send
+from bench.rules import twenty
 from hotplate import Cache, CacheMiddleware, Rule
 from hotplate.asgi import Receive, Scope, Send
 
@@ -22,8 +23,7 @@ VALUE = bytes(range(256)) * 4
 PLAIN = "plain"
 """What the server has the same bytes under, without an envelope."""
 PATIENCE_SECONDS = 20.0
-RULES = [Rule(f"/section-{number}/{{item}}/*", ttl=60, tags=[f"section:{number}"]) for number in range(19)]
-RULES += [Rule("/{item_id}", ttl=3600, tags=["item:{item_id}"], vary=["accept-encoding"])]
+RULES = twenty(Rule("/{item_id}", ttl=3600, tags=["item:{item_id}"], vary=["accept-encoding"]))
 
 Call = Callable[[], Awaitable[object]]
 

@@ -14,25 +14,23 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
+from bench.apps.answers import BODY, PRODUCT
 from bench.first_byte import EXCLUDED, PART
 from bench.in_process import receive, request, send
+from bench.rules import twenty
 from hotplate import Cache, CacheMiddleware, Rule
 from hotplate.asgi import ASGIApp, Receive, Scope, Send
 
-PRODUCT = {"id": 17, "name": "Cast-iron pan", "category": "pans", "price_cents": 5400, "text": "x" * 96}
-RAW_BODY = b'{"id":17,"name":"Cast-iron pan","category":"pans","price_cents":5400,"text":"%s"}' % (b"x" * 96)
 RAW_START = {
     "type": "http.response.start",
     "status": 200,
-    "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(RAW_BODY))],
+    "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))],
 }
-RAW_CONTENT = {"type": "http.response.body", "body": RAW_BODY}
+RAW_CONTENT = {"type": "http.response.body", "body": BODY}
 
 MAX_BYTES = "8MiB"
 FILL_AT_ONCE = 64
-# Nineteen rules that do not match come before the one that does: the price of rules is part of the figure.
-RULES = [Rule(f"/section-{number}/{{item}}/*", ttl=60, tags=[f"section:{number}"]) for number in range(19)]
-RULES += [Rule("/{kind}/{item_id}", ttl=3600, tags=["{kind}", "{kind}:{item_id}"], vary=["accept-encoding"])]
+RULES = twenty(Rule("/{kind}/{item_id}", ttl=3600, tags=["{kind}", "{kind}:{item_id}"], vary=["accept-encoding"]))
 
 
 class Counted:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.calls import peer
+from bench.in_process import receive, request
 
 TTL = 3_600
 BODY_BYTES = 1_024
@@ -153,15 +154,12 @@ class Asked:
     async def _ask(self, number: int) -> bytes:
         chunks: list[bytes] = []
 
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": b"", "more_body": False}
-
         async def send(message: Any) -> None:
             if message["type"] == "http.response.start":
                 assert message["status"] == 200
             chunks.append(message.get("body", b""))
 
-        await self.app(scope_of(path(number)), receive, send)
+        await self.app(request(path(number), [(b"accept-encoding", b"gzip")]), receive, send)
         return b"".join(chunks)
 
 
@@ -180,25 +178,6 @@ def fields(number: int, varies: bool = True) -> list[tuple[bytes, bytes]]:
         (b"last-modified", b"Thu, 19 Nov 2026 08:00:00 GMT"),
         (b"etag", b'"%d"' % number),
     ]
-
-
-def scope_of(path: str) -> dict[str, Any]:
-    """A request as uvicorn tells it."""
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"127.0.0.1:8000"), (b"accept", b"*/*"), (b"accept-encoding", b"gzip")],
-        "client": ("127.0.0.1", 50000),
-        "server": ("127.0.0.1", 8000),
-        "state": {},
-    }
 
 
 def plain_application(runs: Runs, varies: bool) -> Any:
@@ -244,11 +223,11 @@ def responses(varies: bool) -> Callable[[int], Store]:
     """`CacheMiddleware` with a tag of its own on each response, and nineteen rules beside the one that matches."""
 
     def make(room: int) -> Store:
+        from bench.rules import twenty
         from hotplate import Cache, CacheMiddleware, Rule
 
         runs = Runs()
-        rules = [Rule(f"/section-{section}/{{item}}/*", ttl=60, tags=[f"section:{section}"]) for section in range(19)]
-        rules.append(Rule("/products/{number}", ttl=TTL, tags=["product:{number}"]))
+        rules = twenty(Rule("/products/{number}", ttl=TTL, tags=["product:{number}"]))
         asked = Asked(runs)
         asked.app = CacheMiddleware(plain_application(runs, varies), cache=Cache(max_bytes="2GiB"), rules=rules)
         return Store(asked.put, asked.found)

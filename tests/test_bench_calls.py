@@ -1,11 +1,14 @@
 """What the benchmark's sections about calls in process and memory refuse to believe."""
 
 import asyncio
+import subprocess
 import sys
 
 import pytest
 
 from bench import calls, decorators, stores
+from bench.sections import memory
+from tests.servers import ROOT
 
 reads_memory = pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
 
@@ -55,5 +58,19 @@ def test_a_store_that_has_evicted_is_no_figure() -> None:
 @reads_memory
 @pytest.mark.parametrize("varies", [False, True])
 def test_a_stored_response_is_found_without_the_handler(varies: bool) -> None:
+    # Raises if one is not. Meanwhile this process may give back memory that other tests have used.
     before, after = asyncio.run(stores.filled(stores.responses(varies), 50))
-    assert 0 < before <= after
+    assert before > 0
+    assert after > 0
+
+
+@reads_memory
+def test_a_store_in_a_process_of_its_own_grows_by_what_it_stores() -> None:
+    # So many that what a process takes with its first responses, some 2 MB, would not do.
+    count = 10_000
+    assert memory.grown("http", "hotplate", count) >= stores.BODY_BYTES * count / 2
+
+
+def test_a_store_can_be_made_where_hotplate_is_not_installed() -> None:
+    program = "import sys; sys.modules['hotplate'] = None; import bench.stores"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

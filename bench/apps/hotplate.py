@@ -10,12 +10,11 @@ import os
 from fastapi import Depends, Response
 
 from bench.apps.endpoint import application
+from bench.rules import twenty
 from hotplate import Cache, CacheMiddleware, Rule, metrics
 from hotplate.asgi import ASGIApp
 
-# Nineteen rules that do not match come before the one that does: the price of rules is part of the figure.
-RULES = [Rule(f"/section-{number}/{{item}}/*", ttl=60, tags=[f"section:{number}"]) for number in range(19)]
-RULES += [Rule("/{kind}/{item_id}", ttl=3600, tags=["{kind}", "{kind}:{item_id}"])]
+RULES = twenty(Rule("/{kind}/{item_id}", ttl=3600, tags=["{kind}", "{kind}:{item_id}"]))
 
 FORM = os.environ.get("BENCH_HOTPLATE", "outermost")
 cache = Cache(

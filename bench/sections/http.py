@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench.environments import pinned
 from bench.figures import Effort, Section, Table
-from bench.hits import Contender, Handler, Plan, measured
+from bench.hits import Contender, Handler, Plan, library, measured
 
 VERSIONS = pinned("fastapi")
 
@@ -21,17 +21,12 @@ CONTENDERS = (
         environment={"BENCH_HOTPLATE": "add-middleware"},
     ),
     Contender("tutorial", "a tutorial's middleware, dict", "apps.tutorial:app"),
-    *(
-        Contender(name, f"{name} {pinned(name)[name]}, {form}", f"peers.{module}:app", name, lifespan=lifespan)
-        for name, module, form, lifespan in (
-            ("cashews", "cashews", "decorator", False),
-            ("aiocache", "aiocache", "decorator", False),
-            ("fastapi-cache2", "fastapi_cache2", "decorator", False),
-            ("fastapi-cachex", "fastapi_cachex", "decorator", False),
-            ("starlette-caches", "starlette_caches", "middleware", False),
-            ("hishel", "hishel", "middleware, SQLite in memory", True),
-        )
-    ),
+    library("cashews", "decorator"),
+    library("aiocache", "decorator"),
+    library("fastapi-cache2", "decorator"),
+    library("fastapi-cachex", "decorator"),
+    library("starlette-caches", "middleware"),
+    library("hishel", "middleware, SQLite in memory", lifespan=True),
     Contender("endpoint-async", "no cache: FastAPI, async def", "apps.endpoint:asynchronous", handler=Handler.ALWAYS),
     Contender("endpoint-sync", "no cache: FastAPI, def", "apps.endpoint:synchronous", handler=Handler.ALWAYS),
 )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bench.environments import pinned
 from bench.figures import Effort, Section, Table
-from bench.hits import Contender, Handler, Plan, measured
+from bench.hits import Contender, Handler, Plan, library, measured
 from bench.machine import cores
 from bench.serving import on_core
 from tests.redis_servers import RedisServer
@@ -28,16 +28,11 @@ CONTENDERS = (
         latency_of="redis-py",
     ),
     Contender("tutorial", "a tutorial's middleware, redis-py, pickle", "apps.tutorial:app"),
-    *(
-        Contender(name, f"{name} {pinned(name)[name]}, {form}", f"peers.{module}:app", name, lifespan=lifespan)
-        for name, module, form, lifespan in (
-            ("cashews", "cashews", "decorator", False),
-            ("aiocache", "aiocache", "decorator", False),
-            ("fastapi-cache2", "fastapi_cache2", "decorator", False),
-            ("fastapi-cachex", "fastapi_cachex", "decorator", False),
-            ("hishel", "hishel", "middleware", True),
-        )
-    ),
+    library("cashews", "decorator"),
+    library("aiocache", "decorator"),
+    library("fastapi-cache2", "decorator"),
+    library("fastapi-cachex", "decorator"),
+    library("hishel", "middleware", lifespan=True),
 )
 
 # Beside ours and the references: the two peers that are fastest where all are measured.

@@ -12,8 +12,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from bench.calls import Calls, loop, of_each, timed
 from bench.figures import Effort, Section, Table, rows
+from bench.in_process import receive, request, send
 from hotplate import Cache, CacheMiddleware
-from hotplate.asgi import Message, Receive, Scope, Send
+from hotplate.asgi import Receive, Scope, Send
 from hotplate.metrics import text
 from hotplate.metrics.opentelemetry import instrument
 from hotplate.metrics.prometheus import HotplateCollector
@@ -50,39 +51,11 @@ Verified: the cache counts as many hits as there were requests, or the run fails
 """
 
 
-def scope_of(path: str) -> Scope:
-    """A request as uvicorn tells it."""
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"127.0.0.1:8000"), (b"accept", b"*/*")],
-        "client": ("127.0.0.1", 50000),
-        "server": ("127.0.0.1", 8000),
-        "state": {},
-    }
-
-
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """What is stored."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"x" * 1000})
-
-
-async def receive() -> Message:
-    """A request without a body."""
-    return {"type": "http.request", "body": b"", "more_body": False}
-
-
-async def send(message: Message) -> None:
-    """A client that keeps nothing."""
 
 
 def stored(instrumented: Callable[[Cache], None]) -> CacheMiddleware:
@@ -93,7 +66,7 @@ def stored(instrumented: Callable[[Cache], None]) -> CacheMiddleware:
 
     async def fill() -> None:
         for number in range(STORED):
-            await middleware(scope_of(f"/{number}"), receive, send)
+            await middleware(request(f"/{number}"), receive, send)
 
     loop().run_until_complete(fill())
     return middleware
@@ -101,7 +74,7 @@ def stored(instrumented: Callable[[Cache], None]) -> CacheMiddleware:
 
 def asked(middleware: CacheMiddleware, sampler: Sampler | None = None) -> Calls:
     """Hits, under a span of a sampler's choice."""
-    scope = scope_of(f"/{STORED // 2}")
+    scope = request(f"/{STORED // 2}")
     tracer = TracerProvider(sampler=sampler or ALWAYS_OFF).get_tracer("server")
 
     async def ask(number: int) -> float:

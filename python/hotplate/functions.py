@@ -23,6 +23,7 @@ from hotplate.bridges import bridge_of, is_on_event_loop
 from hotplate.errors import DecodeError
 from hotplate.frozen import frozen
 from hotplate.once import refuse_used_once
+from hotplate.waiters import resolve
 from hotplate.weights import weight
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class Results:
                 await ended
                 return step.resume()
             self._cache.loads.give_up_closed()
-            if step.subscribe(loop, _resolve, ended):
+            if step.subscribe(loop, resolve, ended):
                 await asyncio.wait([ended], timeout=WAIT_SECONDS)
                 return step.resume(timed_out=not ended.done())
         except BaseException:
@@ -330,11 +331,6 @@ class Results:
 
 def _is_zero(ttl: "Duration") -> bool:
     return isinstance(ttl, int | float | timedelta) and not ttl
-
-
-def _resolve(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def _see(load: "asyncio.Task[Any]") -> None:

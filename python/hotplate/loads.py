@@ -19,6 +19,7 @@ from hotplate._core import Exchange, Step
 from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
 from hotplate.bridges import bridge_of
 from hotplate.faults import Faults
+from hotplate.waiters import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -292,7 +293,7 @@ class Load:
                 while outbox:
                     await send(outbox.popleft())
                 if self._drained is not None:
-                    _resolve(self._drained)
+                    resolve(self._drained)
                     self._drained = None
                 if self._finished:
                     break
@@ -312,7 +313,7 @@ class Load:
         self._client_left = True
         self._outbox.clear()
         if self._drained is not None:
-            _resolve(self._drained)
+            resolve(self._drained)
         if self._let_go():
             self._release()
         else:
@@ -320,9 +321,4 @@ class Load:
 
     def _wake_reader(self) -> None:
         if self._wake is not None:
-            _resolve(self._wake)
-
-
-def _resolve(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)
+            resolve(self._wake)

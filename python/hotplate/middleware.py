@@ -18,7 +18,7 @@ from hotplate.headers import RequestHead
 from hotplate.loads import Load
 from hotplate.observing import Lookup, Observer
 from hotplate.rules import Duration, Partition, Rule
-from hotplate.waiters import wake
+from hotplate.waiters import resolve, wake
 
 __all__ = ["CacheMiddleware"]
 
@@ -273,7 +273,7 @@ async def _wait(step: Step, seconds: float) -> None:
     ended: asyncio.Future[None] = loop.create_future()
     if not step.subscribe(loop, wake, ended):
         return
-    deadline = loop.call_later(seconds, _resolve, ended)
+    deadline = loop.call_later(seconds, resolve, ended)
     try:
         await ended
     finally:
@@ -286,7 +286,7 @@ async def _seek(step: Step, seconds: float) -> None:
     answered: asyncio.Future[None] = loop.create_future()
     if not step.start(bridge_of(loop), answered):
         return
-    deadline = loop.call_later(seconds, _resolve, answered)
+    deadline = loop.call_later(seconds, resolve, answered)
     try:
         await answered
     except BaseException:
@@ -294,11 +294,6 @@ async def _seek(step: Step, seconds: float) -> None:
         raise
     finally:
         deadline.cancel()
-
-
-def _resolve(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 async def _read_body(receive: Receive, limit: int) -> tuple[bytes | None, list[Message]]:

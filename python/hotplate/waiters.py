@@ -8,12 +8,18 @@ import asyncio
 from collections import deque
 from weakref import WeakKeyDictionary
 
-__all__ = ["wake"]
+__all__ = ["resolve", "wake"]
 
 AT_ONCE = 32
 """So many are woken in one turn."""
 
 _turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns]" = WeakKeyDictionary()
+
+
+def resolve(future: "asyncio.Future[None]") -> None:
+    """Resolves a future of the running loop now, unless it is done: who waited for it may have gone."""
+    if not future.done():
+        future.set_result(None)
 
 
 def wake(future: "asyncio.Future[None]") -> None:
@@ -50,6 +56,4 @@ class _Turns:
     def _resolve(self) -> None:
         while self._left and self._waiting:
             self._left -= 1
-            future = self._waiting.popleft()
-            if not future.done():
-                future.set_result(None)
+            resolve(self._waiting.popleft())
