@@ -57,6 +57,7 @@ pub mod exchange;
 pub mod fill;
 mod ghosts;
 pub mod key;
+mod laying_out;
 mod leb128;
 pub mod log;
 pub mod objects;

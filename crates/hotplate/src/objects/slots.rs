@@ -15,6 +15,7 @@ use quick_cache::unsync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use super::{Bounds, Moment, Stored};
+use crate::laying_out::LayingOut;
 
 /// The index of the slot that fills the room which number leaves unused.
 const BALLAST: u64 = u64::MAX;
@@ -94,6 +95,8 @@ pub(super) struct Slots<K, V> {
     ballast: Option<u64>,
     have_ends: bool,
     evictions: u64,
+    /// Where the number of entries is known beforehand.
+    laying_out: Option<LayingOut>,
 }
 
 impl<K, V> Slots<K, V> {
@@ -127,6 +130,7 @@ impl<K, V> Slots<K, V> {
             ballast,
             have_ends,
             evictions,
+            laying_out: by_number.then(|| LayingOut::new(most_entries)),
         };
         slots.lay_ballast();
         slots
@@ -196,6 +200,12 @@ impl<K, V> Slots<K, V> {
         }
         self.places.insert_with_lifecycle(place(index), Place::Entry(slot), &mut displaced);
         self.evictions += displaced.evicted;
+        let places = &mut self.places;
+        if let Some(more) =
+            self.laying_out.as_ref().and_then(|laying_out| laying_out.inserted(|| places.len()))
+        {
+            places.reserve(more);
+        }
         (true, displaced)
     }
 

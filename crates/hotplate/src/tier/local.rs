@@ -21,6 +21,7 @@ use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 use crate::entry::{Began, Body, Entry};
 use crate::ghosts::Ghosts;
 use crate::key::Key;
+use crate::laying_out::LayingOut;
 
 /// What the index takes for one entry, ghosts of evicted keys included; measured by `tests/memory.rs`.
 pub const INDEX_BYTES: u64 = 112;
@@ -138,6 +139,7 @@ pub struct LocalTier<B> {
     slots: Cache<Place, Slot<B>, ByWeight, PlaceHashing, Evictions>,
     evicted: Arc<Evicted>,
     most_for_one: u64,
+    laying_out: LayingOut,
 }
 
 impl<B: Body> LocalTier<B> {
@@ -169,7 +171,7 @@ impl<B: Body> LocalTier<B> {
         };
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let most_for_one = (slots.shard_capacity() as f64 * OFTEN_USED_PART) as u64;
-        Self { slots, evicted, most_for_one }
+        Self { slots, evicted, most_for_one, laying_out: LayingOut::new(estimated) }
     }
 
     /// What stands under `key`. Counts as a use of it.
@@ -209,6 +211,9 @@ impl<B: Body> LocalTier<B> {
             return false;
         }
         self.slots.insert(place, slot);
+        if let Some(more) = self.laying_out.inserted(|| self.slots.len()) {
+            self.slots.reserve(more);
+        }
         if weight >= self.evicted.heavy {
             self.forget_surplus();
         }
