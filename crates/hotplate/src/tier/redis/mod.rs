@@ -43,10 +43,11 @@ use self::connect::Link;
 use self::names::Names;
 use self::scripts::{Scripts, ask};
 use self::supervise::{Connected, Kind};
+use super::calls::all;
 use super::sealed::{STAMP_AT, STAMP_BYTES};
 use super::shared::{
     Answer, Answers, Cursor, Fault, Fetched, Head, LeaseEnd, Leased, Listener, Publication, Published,
-    Record, SharedTier, Snapshot, Stamp, Tail, Token, all,
+    Record, SharedTier, Snapshot, Stamp, Tail, Token,
 };
 use crate::key::Key;
 
