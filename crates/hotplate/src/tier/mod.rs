@@ -4,6 +4,7 @@
 //! * [`shared`]: what processes have in common. A trait and its contract; [`memory`] is the simplest thing that keeps
 //!   it, and what it means.
 
+mod calls;
 pub mod local;
 pub mod memory;
 #[cfg(feature = "redis")]

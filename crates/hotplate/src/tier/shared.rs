@@ -29,15 +29,15 @@
 //! No implementation spawns a task for a call; the driver that owns the executor polls the futures.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hotplate_policy::time::Timestamp;
 
+use super::calls::all;
 use crate::key::Key;
 use crate::log::{Mode, TargetId};
 
@@ -322,20 +322,4 @@ pub trait SharedTier: Send + Sync + 'static {
 
     /// Ends after `span`, by the tier's own time.
     fn pause(&self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
-}
-
-/// Several calls at once.
-pub(crate) fn all<T: Send + 'static>(calls: Vec<Answer<T>>) -> Answers<T> {
-    let mut calls: Vec<_> = calls.into_iter().map(|call| (call, None)).collect();
-    Box::pin(poll_fn(move |context| {
-        for (call, answer) in calls.iter_mut().filter(|(_, answer)| answer.is_none()) {
-            if let Poll::Ready(ready) = call.as_mut().poll(context) {
-                *answer = Some(ready);
-            }
-        }
-        if calls.iter().any(|(_, answer)| answer.is_none()) {
-            return Poll::Pending;
-        }
-        Poll::Ready(calls.drain(..).filter_map(|(_, answer)| answer).collect())
-    }))
 }

@@ -3,8 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use hotplate::key::Key;
 use hotplate::tier::redis::{RedisOptions, RedisTier};
-use hotplate::tier::shared::{Cursor, Fault, LeaseEnd, Leased, Notice, Publication, Published, Tail};
+use hotplate::tier::shared::{
+    Cursor, Fault, Fetched, LeaseEnd, Leased, Notice, Publication, Published, Tail,
+};
 use tokio::runtime::Builder;
 
 use crate::bench::*;
@@ -21,9 +24,13 @@ const BACK: Duration = Duration::from_secs(2);
 const SLACK: Duration = Duration::from_millis(300);
 
 fn tier(url: &str) -> Tier {
+    tier_within(url, DEADLINE)
+}
+
+fn tier_within(url: &str, deadline: Duration) -> Tier {
     let options = RedisOptions {
         url: url.to_owned(),
-        command_timeout: Some(DEADLINE),
+        command_timeout: Some(deadline),
         connect_timeout: Some(2 * SLACK),
         ..RedisOptions::default()
     };
@@ -315,5 +322,35 @@ fn a_node_of_a_cluster_that_hangs_holds_no_call_longer_than_the_deadline() {
         node.resume();
         is_back(&tier).await;
         assert_eq!(all_faults(&tier, tier.snapshot(None).await.unwrap().cursor).await, [None; 11]);
+    });
+}
+
+#[test]
+fn a_node_of_a_cluster_that_hangs_holds_up_no_call_to_the_others() {
+    let cluster = Cluster::start(&[]);
+    let node_of = |name: &str| {
+        let moved = |node: &RedisServer| node.cli(&["GET", name]).starts_with("MOVED");
+        cluster.nodes.iter().position(|node| !moved(node)).unwrap()
+    };
+    let hangs = (node_of("hotplate:{log}:head") + 1) % cluster.nodes.len();
+    let (away, there): (Vec<_>, Vec<_>) =
+        (0..10).map(Key::from_u128).partition(|key| node_of(&format!("hotplate:{{{key}}}:v")) == hangs);
+    assert!(there.len() > 1, "{away:?} are all there are");
+    run(async {
+        let tier = tier_within(&cluster.url(), 10 * SECOND);
+        is_back(&tier).await;
+        cluster.nodes[hangs].pause();
+        let late = tokio::spawn(tier.fetch(away[0]));
+        // By then it is asked for, and nothing else happens on the connection.
+        tokio::time::sleep(DEADLINE).await;
+        let absent = Ok(Fetched { value: None, head: None });
+        for key in &there {
+            assert_eq!(promptly("fetch", tokio::spawn(tier.fetch(*key))).await, absent);
+        }
+        let several = promptly("fetch_all", tokio::spawn(tier.fetch_all(there.clone()))).await;
+        assert_eq!(several, vec![absent.clone(); there.len()]);
+        assert!(!late.is_finished());
+        cluster.nodes[hangs].resume();
+        assert_eq!(late.await.unwrap(), absent);
     });
 }

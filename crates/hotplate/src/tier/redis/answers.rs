@@ -50,6 +50,10 @@ fn head_text(text: &[u8]) -> Result<Head, Fault> {
     Ok(Head { epoch: number(epoch)?, position: number(position)? })
 }
 
+fn head(value: Value) -> Result<Option<Head>, Fault> {
+    bytes(value)?.map(|text| head_text(&text)).transpose()
+}
+
 /// Whether an answer is the number 1.
 pub(super) fn yes(value: Value) -> Result<bool, Fault> {
     number(value).map(|number| number == 1)
@@ -76,8 +80,15 @@ pub(super) fn fetched(value: Value, count: usize) -> Result<Vec<Fetched>, Fault>
         return garbled();
     }
     let mut items = items.into_iter();
-    let head = bytes(items.next().unwrap_or(Value::Nil))?.map(|text| head_text(&text)).transpose()?;
+    let head = head(items.next().unwrap_or(Value::Nil))?;
     items.map(|item| Ok(Fetched { value: bytes(item)?.map(Bytes::from), head })).collect()
+}
+
+/// `MGET head` and `MGET value`.
+pub(super) fn fetched_apart((head_of, value): (Value, Value)) -> Result<Fetched, Fault> {
+    let only = |value: Value| <[Value; 1]>::try_from(list(value)?).map_err(|_| Fault::Garbled);
+    let ([head_of], [value]) = (only(head_of)?, only(value)?);
+    Ok(Fetched { value: bytes(value)?.map(Bytes::from), head: head(head_of)? })
 }
 
 /// `cursor.lua`.

@@ -26,6 +26,7 @@ mod scripts;
 mod supervise;
 
 use std::future::Future;
+use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,10 +44,11 @@ use self::connect::Link;
 use self::names::Names;
 use self::scripts::{Scripts, ask};
 use self::supervise::{Connected, Kind};
+use super::calls::{Call, all};
 use super::sealed::{STAMP_AT, STAMP_BYTES};
 use super::shared::{
     Answer, Answers, Cursor, Fault, Fetched, Head, LeaseEnd, Leased, Listener, Publication, Published,
-    Record, SharedTier, Snapshot, Stamp, Tail, Token, all,
+    Record, SharedTier, Snapshot, Stamp, Tail, Token,
 };
 use crate::key::Key;
 
@@ -120,11 +122,11 @@ impl RedisTier {
 }
 
 impl Inner {
-    fn answer<T>(
+    fn answer<A, T>(
         &self,
         kind: Kind,
-        answer: Result<Value, RedisError>,
-        read: impl FnOnce(Value) -> Result<T, Fault>,
+        answer: Result<A, RedisError>,
+        read: impl FnOnce(A) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         match answer.map_err(|error| self.fault(kind, &error)).and_then(read) {
             Ok(value) => {
@@ -178,6 +180,24 @@ impl Inner {
         }
         let answer = ask(link, &command).await;
         self.answer(Kind::Read, answer, |value| answers::fetched(value, keys.len()))
+    }
+
+    /// As [`Inner::read_values`], in a cluster, where one node may be away, and the others not.
+    ///
+    /// Each name is asked for by itself. A command for several nodes the client divides itself, and sends the parts when
+    /// its task is woken next, but nothing wakes it for that: the call is late where all others are answered by then, or
+    /// wait for a node that hangs (valkey-io/valkey-glide#7052, of code it shares with the crate `redis`).
+    async fn read_apart(&self, link: &Link, keys: &[Key]) -> Vec<Result<Fetched, Fault>> {
+        let names =
+            iter::once(self.names.head().to_owned()).chain(keys.iter().map(|key| self.names.value(*key)));
+        let calls = names.map(|name| -> Call<Result<Value, RedisError>> {
+            let mut link = link.clone();
+            Box::pin(async move { ask(&mut link, redis::cmd("MGET").arg(name)).await })
+        });
+        let mut answers = all(calls.collect()).await.into_iter();
+        let Some(head) = answers.next() else { return vec![Err(Fault::Garbled); keys.len()] };
+        let both = |value: Result<Value, _>| head.clone().and_then(|head| Ok((head, value?)));
+        answers.map(|value| self.answer(Kind::Read, both(value), answers::fetched_apart)).collect()
     }
 
     async fn read(&self, link: &mut Link, after: Cursor, wait: Duration) -> Result<Option<Tail>, Fault> {
@@ -234,18 +254,20 @@ impl SharedTier for RedisTier {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let mut link = inner.connected.commands().await?;
+            if !link.is_one() {
+                return inner.read_apart(&link, &[key]).await.pop().unwrap_or(Err(Fault::Garbled));
+            }
             let found = inner.read_values(&mut link, &[key]).await?;
             found.into_iter().next().ok_or(Fault::Garbled)
         })
     }
 
     fn fetch_all(&self, keys: Vec<Key>) -> Answers<Fetched> {
-        let tier = self.clone();
+        let inner = Arc::clone(&self.0);
         Box::pin(async move {
-            let found = match tier.0.connected.commands().await {
-                Ok(mut link) if link.is_one() => tier.0.read_values(&mut link, &keys).await,
-                // In a cluster one node may be away, and the others not.
-                Ok(_) => return all(keys.into_iter().map(|key| tier.fetch(key)).collect()).await,
+            let found = match inner.connected.commands().await {
+                Ok(mut link) if link.is_one() => inner.read_values(&mut link, &keys).await,
+                Ok(link) => return inner.read_apart(&link, &keys).await,
                 Err(fault) => Err(fault),
             };
             match found {
