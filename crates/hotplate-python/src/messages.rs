@@ -72,13 +72,9 @@ pub(crate) fn edited<'py>(start: &Bound<'py, PyDict>, edits: &Edits) -> PyResult
         }
     }
     for (name, value) in &edits.append {
-        append(&headers, name.as_bytes(), value)?;
+        headers.append(pair::of(py, name.as_bytes(), value)?)?;
     }
     let copy = start.copy()?;
     copy.set_item(intern!(py, "headers"), headers)?;
     Ok(copy)
-}
-
-fn append(headers: &Bound<'_, PyList>, name: &[u8], value: &[u8]) -> PyResult<()> {
-    headers.append(pair::of(headers.py(), name, value)?)
 }
