@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 
 from hotplate import Cache
-from tests.value_fleet import Pair, Place, Product, Runs, numbered
+from tests.value_fleet import Pair, Place, Product, Runs, collected, numbered
 from tests.waiting import turns
 
 pytestmark = pytest.mark.asyncio
@@ -86,6 +87,24 @@ async def test_a_shared_exception_does_not_collect_the_frames_of_all(place: Plac
         length, traceback = length + 1, traceback.tb_next
     assert length < 20
     assert names[-1] == "number"
+
+
+async def test_an_exception_that_several_got_is_held_by_nobody_afterwards(place: Place) -> None:
+    class FailedError(Exception):
+        pass
+
+    runs, failures = Runs(is_open=False), WeakSet[FailedError]()
+
+    @place.cache.cached("1m", key="failing")
+    async def failing() -> None:
+        await runs()
+        failures.add(failure := FailedError())
+        raise failure
+
+    assert {type(error) for error in await ends(failing, runs, 5)} == {FailedError}
+    assert runs.count == 1
+    await turns()
+    assert collected(lambda: not failures)
 
 
 async def test_a_failure_in_one_process_lets_the_other_try(pair: Pair) -> None:

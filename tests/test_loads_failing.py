@@ -3,6 +3,7 @@
 import asyncio
 import traceback
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 
@@ -10,6 +11,7 @@ from hotplate import Rule
 from hotplate.asgi import Message, Receive, Scope, Send
 from tests.driver import Reply, Site, call
 from tests.loading import Gate, asking, led_and_followed
+from tests.value_fleet import collected
 from tests.waiting import eventually, turns
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("start")]
@@ -111,6 +113,27 @@ async def test_each_who_waits_gets_the_exception_with_the_handlers_own_traceback
     gate.opened.set()
     await asyncio.gather(*asked)
     assert max(depths) < 2 * min(depths), "each exception carries the frames of all who waited before"
+
+
+async def test_an_exception_that_several_got_is_held_by_nobody_afterwards() -> None:
+    class FailedError(Exception):
+        pass
+
+    gate, failures = Gate(Reply()), WeakSet[FailedError]()
+
+    async def answer(scope: Scope) -> Reply:
+        await gate(scope)
+        failures.add(failure := FailedError())
+        raise failure
+
+    site = Site(answer)
+    asked = await led_and_followed(site, gate, 5)
+    gate.opened.set()
+    assert [type(error) for error in await asyncio.gather(*asked, return_exceptions=True)] == [FailedError] * 6
+    del asked
+    assert site.runs == 1
+    await turns()
+    assert collected(lambda: not failures)
 
 
 async def test_an_exception_is_not_remembered() -> None:

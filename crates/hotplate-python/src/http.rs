@@ -86,7 +86,7 @@ impl HttpCache {
         let round = match previous {
             None => Round::default(),
             Some(step) if step.kind == "wait" || step.is_unanswered() => {
-                let end = step.end();
+                let end = step.take_end();
                 if step.kind == "seek" {
                     // Its task goes on and holds the step; nobody else has to wait for that.
                     step.abandon();
@@ -122,7 +122,7 @@ impl HttpCache {
             }
             Lookup::Raised(error) => {
                 step.kind = "raised";
-                step.error = Some(raised(py, &error));
+                step.error = Mutex::new(Some(raised(py, &error)));
             }
             Lookup::ServeAndRefresh(response, exchange) => {
                 step.kind = "stale";

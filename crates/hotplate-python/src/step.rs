@@ -38,7 +38,8 @@ pub(crate) struct Step {
     pub(crate) kind: &'static str,
     pub(crate) exchange: Option<Py<Exchange>>,
     pub(crate) messages: Option<Py<PyTuple>>,
-    pub(crate) error: Option<PyErr>,
+    /// Of `raised`, until it is raised.
+    pub(crate) error: Mutex<Option<PyErr>>,
     #[pyo3(get)]
     pub(crate) limit: usize,
     pub(crate) ticket: Mutex<Option<Ticket<Outcome<PyBody>>>>,
@@ -60,7 +61,7 @@ impl Step {
             kind,
             exchange: None,
             messages: None,
-            error: None,
+            error: Mutex::new(None),
             limit: 0,
             ticket: Mutex::new(None),
             seek: Mutex::new(None),
@@ -90,9 +91,12 @@ impl Step {
         Some((self.seek.lock().unwrap_or_else(PoisonError::into_inner).take()?, sought))
     }
 
-    /// How the load waited for ended, or `None` while it has not.
-    pub(crate) fn end(&self) -> Option<End<Outcome<PyBody>>> {
-        self.ticket.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Ticket::try_end)
+    /// How the load waited for ended, or `None` while it has not; there once, as an exception is ([`Step::error`]).
+    pub(crate) fn take_end(&self) -> Option<End<Outcome<PyBody>>> {
+        let mut ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = ticket.as_ref().and_then(Ticket::try_end)?;
+        *ticket = None;
+        Some(end)
     }
 }
 
@@ -114,10 +118,12 @@ impl Step {
         }
     }
 
+    /// There once. Raised, it holds this step, in the frames of its traceback: that must not hold it, too, for the
+    /// collector does not look in here.
     #[getter]
     fn error(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match &self.error {
-            Some(error) => Ok(error.value(py).clone().into_any().unbind()),
+        match self.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Ok(error.into_value(py).into_any()),
             None => Err(pyo3::exceptions::PyAttributeError::new_err("this step has no error")),
         }
     }

@@ -211,10 +211,11 @@ impl ValueStep {
         }
     }
 
-    /// Of `raised`.
+    /// Of `raised`; once. Raised, it holds this step, in the frames of its traceback: that must not hold it, too, for the
+    /// collector does not look in here.
     #[getter]
     fn error(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match &*self.state() {
+        match self.take() {
             State::Raised(error) => match error.downcast_ref::<Raised>() {
                 Some(raised) => raised.again(py),
                 None => Err(PyRuntimeError::new_err("the load failed")),
