@@ -10,12 +10,11 @@ that their client has left.
 """
 
 import asyncio
+import inspect
 import sys
-import time
-from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hotplate._core import Exchange, Step
+from hotplate._core import Exchange, Outbox, Step
 from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
 from hotplate.bridges import bridge_of
 from hotplate.faults import Faults
@@ -140,7 +139,6 @@ class Load:
         "_released",
         "_request_given",
         "_traceback",
-        "_wake",
         "_watch",
         "scope",
     )
@@ -158,8 +156,6 @@ class Load:
         self._body = body or b""
         self._client = client
         self._client_left = client is None
-        self._outbox: deque[Message] = deque()
-        self._wake: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._released: asyncio.Event | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -169,35 +165,38 @@ class Load:
         self._finished = False
         self._error: BaseException | None = None
         self._traceback: TracebackType | None = None
+        self._outbox = Outbox(exchange, self._send_on)
+        if client is None:
+            self._outbox.attend()
 
     # The load's own side.
 
     async def run(self) -> None:
         """Runs the application to its end and tells the exchange how it went. Raises nothing but cancellation."""
         exchange = self._exchange
-        began = time.monotonic()
+        outbox = self._outbox
         if self._client is None:
             self._expire_later()
         try:
-            await self._app(self.scope, self._receive, self._send)
+            await self._app(self.scope, self._receive, outbox)
             while exchange.end():
                 # The router has written into the first scope; the second run starts from what the client sent.
                 self.scope = exchange.load_scope(self._client_scope)
                 self._request_given = False
-                await self._app(self.scope, self._receive, self._send)
+                await self._app(self.scope, self._receive, outbox)
         except Exception as error:  # the client's coroutine raises it again, as the application did
             answer = exchange.fail(error)
             if answer is not None:
                 text = "served a stale response because its load failed: %r"
-                self._report("stale-if-error", began, text, error, about=type(error).__name__)
-                self._outbox.extend(answer)
+                self._report("stale-if-error", text, error, about=type(error).__name__)
+                outbox.put(answer)
             else:
                 self._error, self._traceback = error, error.__traceback__
                 if self._client is None:
                     text = "a refresh failed; the stored response stays as it is"
-                    self._report("refresh-failed", began, text, error=error)
+                    self._report("refresh-failed", text, error=error)
                 elif self._client_left:
-                    self._report("load-failed", began, "a load failed whose client has left", error=error)
+                    self._report("load-failed", "a load failed whose client has left", error=error)
         except BaseException as error:
             exchange.abandon()
             self._error = error
@@ -208,17 +207,16 @@ class Load:
                 self._watch.cancel()
             if self._orphan is not None:
                 self._orphan.cancel()
-            self._wake_reader()
+            outbox.end()
 
-    def _report(self, reason: str, began: float, text: str, *values: object, **how: Any) -> None:
-        seconds = time.monotonic() - began
-        faults = self._exchange.cache.faults
-        faults.report(reason, text, *values, path=self._client_scope.get("path"), seconds=seconds, **how)
-
-    async def _send(self, message: Message) -> None:
+    def _report(self, reason: str, text: str, *values: object, **how: Any) -> None:
         exchange = self._exchange
-        answer = exchange.message(message)
-        if message["type"] == "http.response.body" and message.get("more_body"):
+        path = self._client_scope.get("path")
+        exchange.cache.faults.report(reason, text, *values, path=path, seconds=exchange.seconds, **how)
+
+    async def _send_on(self, messages: tuple[Message, ...] | None, more: bool) -> None:
+        """Sends where the client matters: it may have left, or its slowness is to be felt. ``more``: of the body."""
+        if more:
             self._watch_client()
         if self._client_left:
             if self._expired or self._let_go():
@@ -226,12 +224,12 @@ class Load:
                 if self._raises_on_disconnect():
                     raise OSError("nobody listens to this response any more")
             return
-        if answer is not None:
-            self._outbox.extend(answer)
-            self._wake_reader()
-        if exchange.passing:
+        outbox = self._outbox
+        if messages is not None:
+            outbox.put(messages)
+        if self._exchange.passing:
             self._release()
-            while self._outbox and not self._client_left:
+            while more and outbox and not self._client_left:
                 if self._drained is None:
                     self._drained = asyncio.get_running_loop().create_future()
                 # Shared by all tasks of the handler that send; one that is cancelled must not cancel it for the others.
@@ -243,6 +241,7 @@ class Load:
             return {"type": "http.request", "body": self._body, "more_body": False}
         if self._released is None:
             self._released = asyncio.Event()
+            self._outbox.attend()
             if self._expired or self._let_go():
                 self._released.set()
         self._watch_client()
@@ -274,6 +273,7 @@ class Load:
         """Starts to listen for the client's leaving; only streams and applications that ask need it."""
         if self._watch is None and self._client is not None and not self._finished:
             self._watch = asyncio.get_running_loop().create_task(self._until_disconnect(self._client))
+            self._outbox.watched()
 
     async def _until_disconnect(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -290,18 +290,21 @@ class Load:
         outbox = self._outbox
         try:
             while True:
-                while outbox:
-                    await send(outbox.popleft())
+                while (message := outbox.take()) is not None:
+                    await send(message)
                 if self._drained is not None:
                     resolve(self._drained)
                     self._drained = None
                 if self._finished:
                     break
-                self._wake = asyncio.get_running_loop().create_future()
-                await self._wake
+                wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                outbox.wait(wake)
+                await wake
         except BaseException:
             self.leave()
             raise
+        finally:
+            self._exchange.give_back(self.scope, self._client_scope)
         if self._error is not None:
             # Others who waited may have raised the same exception before.
             raise self._error.with_traceback(self._traceback)
@@ -311,6 +314,7 @@ class Load:
         if self._client_left or self._finished:
             return
         self._client_left = True
+        self._outbox.attend()
         self._outbox.clear()
         if self._drained is not None:
             resolve(self._drained)
@@ -319,6 +323,6 @@ class Load:
         else:
             self._expire_later()
 
-    def _wake_reader(self) -> None:
-        if self._wake is not None:
-            resolve(self._wake)
+
+if sys.version_info >= (3, 12):
+    inspect.markcoroutinefunction(Outbox)  # which some ask of a send channel

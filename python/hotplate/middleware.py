@@ -5,11 +5,13 @@ extension ``hotplate._core``; one call of ``lookup`` answers a hit with two read
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import inspect
+import sys
+from collections.abc import Awaitable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
 
-from hotplate._core import Exchange, HttpCache, Step
+from hotplate._core import Exchange, HttpCache, Relay, Step
 from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
 from hotplate.bridges import bridge_of
 from hotplate.cache import Cache
@@ -24,9 +26,6 @@ __all__ = ["CacheMiddleware"]
 
 _WAITS = frozenset({"wait", "seek", "need-body"})
 """Steps after which a request is looked up once more."""
-
-_OF_THE_LOAD = frozenset({"headers", "method", "extensions", "hotplate"})
-"""What of a load's scope is its own."""
 
 
 class CacheMiddleware:
@@ -135,10 +134,10 @@ class CacheMiddleware:
         if isinstance(found, tuple):
             await send(found[0])
             await send(found[1])
-        elif found.kind in _WAITS:
-            await self._conduct(found, scope, receive, send)
+        elif isinstance(found, Exchange):
+            await self._run(found, scope, receive, send)
         else:
-            await self._answers[found.kind](self, found, scope, receive, send, None)
+            await self._conduct(found, scope, receive, send)
 
     def observe(self, observer: Observer | None) -> None:
         """Has an observer see requests and loads from here on, or nobody; called by the cache."""
@@ -179,86 +178,57 @@ class CacheMiddleware:
                 await self.app(scope, receive, send)
                 return
             if isinstance(found, tuple):
-                await send(found[0])
-                await send(found[1])
+                await _send_each(send, found)
+                return
+            if isinstance(found, Exchange):
+                await self._run(found, scope, receive, send, body)
                 return
             step = found
-        await self._answers[step.kind](self, step, scope, receive, send, body)
-
-    # What is left to do once it is known who answers.
-
-    async def _raise(self, step: Step, scope: Scope, receive: Receive, send: Send, body: bytes | None) -> None:
-        """The load this request waited for has raised."""
-        if self._observer is not None:
-            self._observer.answering(step.kind, self.app, send)
-        raise step.error
-
-    async def _forward(self, step: Step, scope: Scope, receive: Receive, send: Send, body: bytes | None) -> None:
-        """Runs the application for this client alone, on the client's own task."""
-        app = self.app
-        if self._observer is not None:
-            app, send = self._observer.answering(step.kind, app, send)
-        exchange = step.exchange
-        scope["hotplate"] = exchange
-        passing = False
-
-        async def relay(message: Message) -> None:
-            nonlocal passing
-            if passing:
-                await send(message)
-                return
-            answer = exchange.message(message)
-            passing = exchange.passing
-            if answer is not None:
-                for out in answer:
-                    await send(out)
-
-        try:
-            await app(scope, receive, relay)
-        except Exception as error:
-            stale = exchange.fail(error)
-            if stale is None:
-                raise
-            for out in stale:
-                await send(out)
-        except BaseException:
-            exchange.abandon()
-            raise
+        if self._observer is None:
+            app = self.app
         else:
-            exchange.end()
-
-    async def _load(self, step: Step, scope: Scope, receive: Receive, send: Send, body: bytes | None) -> None:
-        """Runs the application on a task of the cache's own."""
-        app = self.app
-        if self._observer is not None:
-            app, send = self._observer.answering(step.kind, app, send)
-        load = Load(app, step.exchange, scope, body, receive)
-        self.cache.loads.start(load)
-        try:
-            await load.lead(send)
-        finally:
-            # Middleware outside reads what the router left in the scope.
-            before = dict(scope)
-            scope.update(load.scope)
-            for key in _OF_THE_LOAD:
-                if key in before:
-                    scope[key] = before[key]
-                else:
-                    scope.pop(key, None)
-
-    async def _refresh(self, step: Step, scope: Scope, receive: Receive, send: Send, body: bytes | None) -> None:
-        """Answers with what is stale; a load of its own refreshes it."""
-        app = self.app
-        if self._observer is not None:
-            app, send = self._observer.answering(step.kind, app, send)
+            app, send = self._observer.answering(step.kind, self.app, send)
+        if step.kind == "raised":
+            raise step.error
         refresh = Load(app, step.exchange, scope, body, None)
         asyncio.get_running_loop().call_soon(self.cache.loads.start_refresh, refresh, step)
-        start, content = step.messages
-        await send(start)
-        await send(content)
+        await _send_each(send, step.messages)
 
-    _answers = MappingProxyType({"forward": _forward, "load": _load, "stale": _refresh, "raised": _raise})
-    """What is done after each step but those of ``_WAITS``."""
+    def _run(
+        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, body: bytes | None = None
+    ) -> Awaitable[None]:
+        """Runs the application: on a task of the cache's own where others may wait for the answer, else on this one."""
+        app = self.app
+        if self._observer is not None:
+            app, send = self._observer.answering("load" if exchange.for_all else "forward", app, send)
+        if not exchange.for_all:
+            return _forward(app, exchange, scope, receive, send)
+        load = Load(app, exchange, scope, body, receive)
+        self.cache.loads.start(load)
+        return load.lead(send)
+
+
+async def _forward(app: ASGIApp, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+    """Runs the application for this client alone, on the client's own task."""
+    scope["hotplate"] = exchange
+    try:
+        await app(scope, receive, Relay(exchange, send, _send_each))
+    except Exception as error:
+        stale = exchange.fail(error)
+        if stale is None:
+            raise
+        await _send_each(send, stale)
+    except BaseException:
+        exchange.abandon()
+        raise
+    else:
+        exchange.end()
+
+
+async def _send_each(send: Send, messages: tuple[Message, Message]) -> None:
+    start, content = messages
+    await send(start)
+    await send(content)
 
 
 def _names(rule: Rule, method: str) -> bool:
@@ -319,3 +289,7 @@ def _replay(early: list[Message], receive: Receive) -> Receive:
         return early.pop(0) if early else await receive()
 
     return replay
+
+
+if sys.version_info >= (3, 12):
+    inspect.markcoroutinefunction(Relay)  # which some ask of a send channel

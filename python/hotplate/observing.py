@@ -14,12 +14,12 @@ from hotplate.asgi import ASGIApp, Message, Send
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hotplate._core import Step
+    from hotplate._core import Exchange, Step
     from hotplate.targets import Targets
 
 __all__ = ["Lookup", "Observer", "Observing"]
 
-Lookup: TypeAlias = "Callable[..., tuple[Message, Message] | Step]"
+Lookup: TypeAlias = "Callable[..., tuple[Message, Message] | Exchange | Step]"
 """``HttpCache.lookup``."""
 
 _NOTHING: AbstractContextManager[Any] = nullcontext()
@@ -35,7 +35,7 @@ class Observer(Protocol):
     def answering(self, kind: str, app: ASGIApp, send: Send) -> tuple[ASGIApp, Send]:
         """An application and a send channel in place of these, for any other request: they see run and answer.
 
-        ``kind`` is that of the last ``Step``: ``"load"``, ``"stale"``, ``"forward"`` or ``"raised"``.
+        ``kind`` says why: ``"load"``, ``"forward"``, ``"stale"`` (a refresh runs) or ``"raised"``.
         """
         ...
 

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hotplate::exchange::{CLIENT_ONLY_FIELDS, LoadRequest};
 use hotplate::exchange::{ChunkStep, Dependency, Edits, Exchange as EngineExchange, HeadStep, Response};
 use hotplate::share::{SeekJob, Sought};
 use hotplate_policy::control::LocalDirectives;
@@ -13,7 +12,7 @@ use pyo3::exceptions::{PyKeyError, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::body::PyBody;
 use crate::timing::Began;
@@ -107,6 +106,48 @@ impl Raised {
     }
 }
 
+/// What the client gets of a message of the application.
+pub(crate) enum Answer<'py> {
+    Nothing,
+    One(Bound<'py, PyDict>),
+    Two(Bound<'py, PyDict>, Bound<'py, PyDict>),
+}
+
+impl<'py> Answer<'py> {
+    /// A complete answer of our own.
+    fn own(py: Python<'py>, response: &Response<PyBody>) -> PyResult<Self> {
+        messages::two(py, response).map(|(start, body)| Self::Two(start, body))
+    }
+
+    /// Gives each message away, in their order.
+    pub(crate) fn each(self, mut take: impl FnMut(Bound<'py, PyDict>)) {
+        match self {
+            Self::Nothing => {}
+            Self::One(only) => take(only),
+            Self::Two(first, second) => {
+                take(first);
+                take(second);
+            }
+        }
+    }
+
+    /// A tuple of them, or `None`.
+    pub(crate) fn into_tuple(self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::One(only) => PyTuple::new(py, [only]).map(Some),
+            Self::Two(first, second) => PyTuple::new(py, [first, second]).map(Some),
+        }
+    }
+}
+
+/// What a message of the application came to.
+pub(crate) struct Told<'py> {
+    pub(crate) answer: Answer<'py>,
+    /// It was a part of the body, and another one follows.
+    pub(crate) more: bool,
+}
+
 /// One run of the application: told every message it sends, it says what the client gets.
 ///
 /// Also what a request's handler finds in `scope["hotplate"]`.
@@ -117,6 +158,7 @@ pub(crate) struct Exchange {
     clock: Arc<hotplate::cache::Cache<PyBody>>,
     /// The client sent `HEAD`; the application may have been asked with `GET`.
     head_only: bool,
+    for_all: bool,
     timed: Timed,
 }
 
@@ -134,32 +176,68 @@ struct Inner {
 }
 
 impl Exchange {
+    /// `for_all`: others may wait for what it loads.
     pub(crate) fn new(
         exchange: EngineExchange<PyBody>,
         cache: Py<PyAny>,
         clock: Arc<hotplate::cache::Cache<PyBody>>,
         asked: Option<Began>,
+        for_all: bool,
     ) -> Self {
         let head_only = exchange.load_request().as_get;
         // What is not to be stored is no load.
         let timed = Timed { asked, began: Began::now(), is_over: AtomicBool::new(!exchange.is_load()) };
         let inner = Mutex::new(Inner { exchange, held: None, policy: None });
-        Self { inner, cache, clock, head_only, timed }
+        Self { inner, cache, clock, head_only, for_all, timed }
     }
 
     /// What a refresh awaits before the application is run.
-    pub(crate) fn refresh_job(&self) -> Option<SeekJob> {
-        self.inner().exchange.refresh_job()
+    pub(crate) fn refresh_job(&self, py: Python<'_>) -> Option<SeekJob> {
+        self.inner(py).exchange.refresh_job()
     }
 
     /// What that came to: whether the application is to be run.
-    pub(crate) fn refreshed(&self, sought: Sought) -> bool {
-        self.inner().exchange.refreshed(sought)
+    pub(crate) fn refreshed(&self, py: Python<'_>, sought: Sought) -> bool {
+        self.inner(py).exchange.refreshed(sought)
+    }
+
+    /// Whether the application's messages now go to the client unchanged.
+    pub(crate) fn passes(&self, py: Python<'_>) -> bool {
+        self.inner(py).exchange.is_passing()
+    }
+
+    /// The application sent `message`.
+    pub(crate) fn tell<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Told<'py>> {
+        let py = message.py();
+        let owned;
+        let dict = match message.cast::<PyDict>() {
+            Ok(dict) => dict,
+            Err(_) => {
+                owned = py.get_type::<PyDict>().call1((message,))?.cast_into::<PyDict>()?;
+                &owned
+            }
+        };
+        let kind = dict.get_item(intern!(py, "type"))?.ok_or_else(|| PyKeyError::new_err("type"))?;
+        if kind.eq(intern!(py, "http.response.body"))? {
+            return self.body(dict);
+        }
+        let answer = if kind.eq(intern!(py, "http.response.start"))? {
+            self.start(dict)?
+        } else if kind.eq(intern!(py, "http.response.pathsend"))?
+            || kind.eq(intern!(py, "http.response.zerocopysend"))?
+        {
+            self.content_elsewhere(dict)?
+        } else if self.inner(py).exchange.is_answered() {
+            Answer::Nothing
+        } else {
+            Answer::One(dict.clone())
+        };
+        Ok(Told { answer, more: false })
     }
 
     /// Waits detached from the interpreter: who holds the lock may need it to wake an event loop.
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        Python::attach(|py| self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
+    fn inner(&self, py: Python<'_>) -> MutexGuard<'_, Inner> {
+        self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The application is done.
@@ -177,7 +255,7 @@ impl Exchange {
         self.clock.now()
     }
 
-    fn start<'py>(&self, start: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    fn start<'py>(&self, start: &Bound<'py, PyDict>) -> PyResult<Answer<'py>> {
         let py = start.py();
         let status: u16 = match start.get_item(intern!(py, "status"))? {
             Some(status) => status.extract()?,
@@ -193,51 +271,57 @@ impl Exchange {
         };
         let lines: Vec<(&[u8], &[u8])> =
             headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-        if self.inner().exchange.is_decided() {
-            return Err(PyRuntimeError::new_err("http.response.start was sent already"));
-        }
         let now = self.now();
-        let step = {
-            let mut inner = self.inner();
+        let (step, is_answered) = {
+            let mut inner = self.inner(py);
             let Inner { exchange, policy, .. } = &mut *inner;
-            exchange.head(status, Fields::new(&lines), trailers, policy.as_ref(), now)
+            if exchange.is_decided() {
+                return Err(PyRuntimeError::new_err("http.response.start was sent already"));
+            }
+            let step = exchange.head(status, Fields::new(&lines), trailers, policy.as_ref(), now);
+            (step, exchange.is_answered())
         };
         match step {
-            HeadStep::Send(edits) => {
-                if self.inner().exchange.is_answered() {
-                    return Ok(None);
-                }
-                PyTuple::new(py, [messages::edited(start, &edits)?]).map(Some)
-            }
-            HeadStep::Discard => Ok(None),
+            HeadStep::Send(_) if is_answered => Ok(Answer::Nothing),
+            HeadStep::Send(edits) => messages::edited(start, &edits).map(Answer::One),
+            HeadStep::Discard => Ok(Answer::Nothing),
             HeadStep::Hold => {
-                self.inner().held = Some(start.clone().unbind());
-                Ok(None)
+                self.inner(py).held = Some(start.clone().unbind());
+                Ok(Answer::Nothing)
             }
-            HeadStep::Answer(response) => messages::answer(py, &response).map(Some),
+            HeadStep::Answer(response) => Answer::own(py, &response),
         }
     }
 
-    fn body<'py>(&self, message: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    fn body<'py>(&self, message: &Bound<'py, PyDict>) -> PyResult<Told<'py>> {
         let py = message.py();
-        let (recording, answered) = {
-            let inner = self.inner();
-            (inner.exchange.is_recording(), inner.exchange.is_answered())
-        };
-        if !recording {
-            return if answered { Ok(None) } else { PyTuple::new(py, [self.for_client(message)?]).map(Some) };
-        }
-        let content = match message.get_item(intern!(py, "body"))? {
-            Some(content) => PyBody::take(&content)?,
-            None => PyBody::take(PyBytes::new(py, b"").as_any())?,
-        };
         let more = match message.get_item(intern!(py, "more_body"))? {
             Some(more) => more.is_truthy()?,
             None => false,
         };
+        let (recording, answered) = {
+            let inner = self.inner(py);
+            (inner.exchange.is_recording(), inner.exchange.is_answered())
+        };
+        let answer = if recording {
+            self.chunk(message, more)?
+        } else if answered {
+            Answer::Nothing
+        } else {
+            Answer::One(self.for_client(message)?)
+        };
+        Ok(Told { answer, more })
+    }
+
+    fn chunk<'py>(&self, message: &Bound<'py, PyDict>, more: bool) -> PyResult<Answer<'py>> {
+        let py = message.py();
+        let content = match message.get_item(intern!(py, "body"))? {
+            Some(content) => PyBody::take(&content)?,
+            None => PyBody::take(PyBytes::new(py, b"").as_any())?,
+        };
         let now = self.now();
         let (step, held) = {
-            let mut inner = self.inner();
+            let mut inner = self.inner(py);
             let step = inner.exchange.chunk(content, !more, now);
             let held = if matches!(step, ChunkStep::SendHead(_) | ChunkStep::Answer(_)) {
                 inner.held.take()
@@ -247,13 +331,13 @@ impl Exchange {
             (step, held)
         };
         match step {
-            ChunkStep::Drop => Ok(None),
-            ChunkStep::Send => PyTuple::new(py, [self.for_client(message)?]).map(Some),
+            ChunkStep::Drop => Ok(Answer::Nothing),
+            ChunkStep::Send => self.for_client(message).map(Answer::One),
             ChunkStep::SendHead(edits) => {
                 let start = Self::held_start(py, held, &edits)?;
-                PyTuple::new(py, [start, self.for_client(message)?]).map(Some)
+                Ok(Answer::Two(start, self.for_client(message)?))
             }
-            ChunkStep::Answer(response) => messages::answer(py, &response).map(Some),
+            ChunkStep::Answer(response) => Answer::own(py, &response),
         }
     }
 
@@ -268,21 +352,18 @@ impl Exchange {
     }
 
     /// The content goes to the client by another way than body messages: it cannot be recorded.
-    fn content_elsewhere<'py>(&self, message: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    fn content_elsewhere<'py>(&self, message: &Bound<'py, PyDict>) -> PyResult<Answer<'py>> {
         let py = message.py();
         let now = self.now();
         let (edits, held, answered) = {
-            let mut inner = self.inner();
+            let mut inner = self.inner(py);
             let edits = inner.exchange.give_up_recording(now);
             (edits, inner.held.take(), inner.exchange.is_answered())
         };
         match edits {
-            _ if answered => Ok(None),
-            Some(edits) => {
-                let start = Self::held_start(py, held, &edits)?;
-                PyTuple::new(py, [&start, message]).map(Some)
-            }
-            None => PyTuple::new(py, [message]).map(Some),
+            _ if answered => Ok(Answer::Nothing),
+            Some(edits) => Ok(Answer::Two(Self::held_start(py, held, &edits)?, message.clone())),
+            None => Ok(Answer::One(message.clone())),
         }
     }
 
@@ -296,42 +377,14 @@ impl Exchange {
             None => Err(PyKeyError::new_err("http.response.start")),
         }
     }
-
-    fn answer<'py>(
-        py: Python<'py>,
-        response: Option<Response<PyBody>>,
-    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        response.map(|response| messages::answer(py, &response)).transpose()
-    }
 }
 
 #[pymethods]
 impl Exchange {
-    /// The application sent `message`. Returns the messages for the client, or `None` for none.
-    fn message<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let py = message.py();
-        let owned;
-        let dict = match message.cast::<PyDict>() {
-            Ok(dict) => dict,
-            Err(_) => {
-                owned = py.get_type::<PyDict>().call1((message,))?.cast_into::<PyDict>()?;
-                &owned
-            }
-        };
-        let kind = dict.get_item(intern!(py, "type"))?.ok_or_else(|| PyKeyError::new_err("type"))?;
-        if kind.eq(intern!(py, "http.response.start"))? {
-            self.start(dict)
-        } else if kind.eq(intern!(py, "http.response.body"))? {
-            self.body(dict)
-        } else if kind.eq(intern!(py, "http.response.pathsend"))?
-            || kind.eq(intern!(py, "http.response.zerocopysend"))?
-        {
-            self.content_elsewhere(dict)
-        } else if self.inner().exchange.is_answered() {
-            Ok(None)
-        } else {
-            PyTuple::new(py, [dict]).map(Some)
-        }
+    /// Whether others may wait for what it loads: then it is run so that a client who leaves stops nothing.
+    #[getter]
+    fn for_all(&self) -> bool {
+        self.for_all
     }
 
     /// The application raised `error`. Returns a stale answer for the client, or `None`: the error is the client's.
@@ -341,13 +394,13 @@ impl Exchange {
             Arc::new(Raised { exception: error.clone().unbind(), traceback });
         self.over();
         let now = self.now();
-        let response = self.inner().exchange.fail(shared, now);
-        Self::answer(error.py(), response)
+        let response = self.inner(error.py()).exchange.fail(shared, now);
+        response.map(|response| messages::answer(error.py(), &response)).transpose()
     }
 
     /// The application returned. Returns whether it has to run once more, with a new `load_scope`.
-    fn end(&self) -> bool {
-        let again = self.inner().exchange.end();
+    fn end(&self, py: Python<'_>) -> bool {
+        let again = self.inner(py).exchange.end();
         if !again {
             self.over();
         }
@@ -355,20 +408,26 @@ impl Exchange {
     }
 
     /// The application will not finish.
-    pub(crate) fn abandon(&self) {
-        self.inner().exchange.abandon();
+    pub(crate) fn abandon(&self, py: Python<'_>) {
+        self.inner(py).exchange.abandon();
     }
 
     /// The response is about the cache itself: it passes, is stored nowhere, makes nothing untrue, and is in no number.
-    fn set_aside(&self) {
+    fn set_aside(&self, py: Python<'_>) {
         self.timed.is_over.store(true, Ordering::Relaxed);
-        self.inner().exchange.set_aside();
+        self.inner(py).exchange.set_aside();
     }
 
     /// Whether the application's messages now go to the client unchanged.
     #[getter]
-    fn passing(&self) -> bool {
-        self.inner().exchange.is_passing()
+    fn passing(&self, py: Python<'_>) -> bool {
+        self.passes(py)
+    }
+
+    /// For how long it has been running, in seconds.
+    #[getter]
+    fn seconds(&self) -> f64 {
+        self.timed.began.elapsed().as_secs_f64()
     }
 
     /// The `Cache` of the middleware.
@@ -380,53 +439,19 @@ impl Exchange {
     /// Sets what the route's dependency says, with the route's path parameters for its tags.
     fn set_policy(&self, policy: &PolicyCore, parameters: &Bound<'_, PyDict>) -> PyResult<()> {
         let dependency = policy.render(parameters)?;
-        self.inner().policy = Some(dependency);
+        self.inner(parameters.py()).policy = Some(dependency);
         Ok(())
     }
 
     /// The scope to load with: a copy without the client's own conditions, whose response is sent as messages.
-    fn load_scope<'py>(slf: &Bound<'py, Self>, scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
-        let py = slf.py();
-        let scope = as_dict(scope)?;
-        let LoadRequest { as_get, add } = slf.get().inner().exchange.load_request();
-        let copy = scope.copy()?;
-        let headers = PyList::empty(py);
-        if let Some(given) = scope.get_item(intern!(py, "headers"))? {
-            for (name, value) in scope::lines(&given)? {
-                let bytes = name.as_bytes();
-                if !CLIENT_ONLY_FIELDS.iter().any(|left_out| bytes.eq_ignore_ascii_case(left_out.as_bytes()))
-                {
-                    headers.append((name, value))?;
-                }
-            }
-        }
-        for (name, value) in &add {
-            headers.append((PyBytes::new(py, name.as_bytes()), PyBytes::new(py, value)))?;
-        }
-        copy.set_item(intern!(py, "headers"), headers)?;
-        if as_get {
-            copy.set_item(intern!(py, "method"), intern!(py, "GET"))?;
-        }
-        if let Some(extensions) = scope.get_item(intern!(py, "extensions"))?
-            && let Ok(extensions) = extensions.cast::<PyDict>()
-        {
-            let kept = extensions.copy()?;
-            for bypassing in ["http.response.pathsend", "http.response.zerocopysend"] {
-                if kept.contains(bypassing)? {
-                    kept.del_item(bypassing)?;
-                }
-            }
-            copy.set_item(intern!(py, "extensions"), kept)?;
-        }
-        copy.set_item(intern!(py, "hotplate"), slf)?;
-        Ok(copy)
+    fn load_scope<'py>(this: &Bound<'py, Self>, scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+        let request = this.get().inner(this.py()).exchange.load_request();
+        scope::for_load(&scope::as_dict(scope)?, &request, this)
     }
-}
 
-/// The scope as a dictionary; servers give one, and a mapping of another kind is copied.
-pub(crate) fn as_dict<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
-    match scope.cast::<PyDict>() {
-        Ok(dict) => Ok(dict.clone()),
-        Err(_) => Ok(scope.py().get_type::<PyDict>().call1((scope,))?.cast_into::<PyDict>()?),
+    /// Sets in the client's scope what the application has left in that of its load, but for what was made different there.
+    #[expect(clippy::unused_self, reason = "the other way of `load_scope`")]
+    fn give_back(&self, of_load: &Bound<'_, PyDict>, scope: &Bound<'_, PyAny>) -> PyResult<()> {
+        scope::give_back(of_load, scope)
     }
 }

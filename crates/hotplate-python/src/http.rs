@@ -13,8 +13,8 @@ use crate::body::PyBody;
 use crate::bridge::Bridge;
 use crate::cache::CacheCore;
 use crate::connection::Connection;
-use crate::exchange::{Exchange, Raised, as_dict};
-use crate::scope::Held;
+use crate::exchange::{Exchange, Raised};
+use crate::scope::{Held, as_dict};
 use crate::step::Step;
 use crate::timing::Began;
 use crate::watch::{self, Looker};
@@ -67,7 +67,7 @@ impl HttpCache {
     /// Looks a request up.
     ///
     /// `body`: the request's body, after a step asked for it. `previous`: the step this lookup follows.
-    /// Returns the two messages of an answer as a tuple, or a `Step`.
+    /// Returns the two messages of an answer as a tuple; an `Exchange` where the application is to be run; or else a `Step`.
     #[pyo3(signature = (scope, body = None, previous = None))]
     fn lookup<'py>(
         &self,
@@ -89,7 +89,7 @@ impl HttpCache {
                 let end = step.take_end();
                 if step.kind == "seek" {
                     // Its task goes on and holds the step; nobody else has to wait for that.
-                    step.abandon();
+                    step.abandon(py);
                 }
                 Round {
                     timed_out: end.is_none(),
@@ -113,43 +113,32 @@ impl HttpCache {
             Some((seek, sought)) => self.http.resume(&request, &round, now, &mut partition, seek, sought),
             None => self.http.lookup(&request, &round, now, &mut partition),
         };
-        let mut step = Step::new("forward", round.waits, round.since.unwrap_or(now), began);
-        match found {
+        let step = |kind| Step::new(kind, round.waits, round.since.unwrap_or(now), began);
+        let step = match found {
             Lookup::Serve(response) => {
                 let answer = messages::answer(py, &response)?;
                 self.http.cache().watch().hit.record(began.elapsed());
                 return Ok(answer.into_any());
             }
-            Lookup::Raised(error) => {
-                step.kind = "raised";
-                step.error = Mutex::new(Some(raised(py, &error)));
-            }
-            Lookup::ServeAndRefresh(response, exchange) => {
-                step.kind = "stale";
-                step.messages = Some(messages::answer(py, &response)?.unbind());
-                self.http.cache().watch().hit.record(began.elapsed());
-                step.exchange = Some(self.exchange(py, exchange, None)?);
-            }
             Lookup::Forward(exchange) => {
-                step.exchange = Some(self.exchange(py, exchange, Some(began))?);
+                let exchange = self.exchange(py, exchange, Some(began), false)?;
+                return Ok(exchange.into_any());
             }
             Lookup::Load(exchange) => {
-                step.kind = "load";
-                step.exchange = Some(self.exchange(py, exchange, Some(began))?);
+                let exchange = self.exchange(py, exchange, Some(began), true)?;
+                return Ok(exchange.into_any());
             }
-            Lookup::NeedBody { limit } => {
-                step.kind = "need-body";
-                step.limit = limit;
+            Lookup::Raised(error) => Step { error: Mutex::new(Some(raised(py, &error))), ..step("raised") },
+            Lookup::ServeAndRefresh(response, exchange) => {
+                let answer = messages::answer(py, &response)?.unbind();
+                self.http.cache().watch().hit.record(began.elapsed());
+                let exchange = self.exchange(py, exchange, None, true)?.unbind();
+                Step { messages: Some(answer), exchange: Some(exchange), ..step("stale") }
             }
-            Lookup::Seek(seek) => {
-                step.kind = "seek";
-                step.seek = Mutex::new(Some(seek));
-            }
-            Lookup::Wait(ticket) => {
-                step.kind = "wait";
-                step.ticket = Mutex::new(Some(ticket));
-            }
-        }
+            Lookup::NeedBody { limit } => Step { limit, ..step("need-body") },
+            Lookup::Seek(seek) => Step { seek: Mutex::new(Some(seek)), ..step("seek") },
+            Lookup::Wait(ticket) => Step { ticket: Mutex::new(Some(ticket)), ..step("wait") },
+        };
         Ok(Bound::new(py, step)?.into_any())
     }
 
@@ -224,14 +213,15 @@ impl HttpCache {
         self.with_request(scope, |request| Ok(self.http.key_of(request, &mut named).ok()))
     }
 
-    fn exchange(
+    fn exchange<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         exchange: hotplate::exchange::Exchange<PyBody>,
         asked: Option<Began>,
-    ) -> PyResult<Py<Exchange>> {
+        for_all: bool,
+    ) -> PyResult<Bound<'py, Exchange>> {
         let cache = self.cache.clone_ref(py);
-        Py::new(py, Exchange::new(exchange, cache, Arc::clone(self.http.cache()), asked))
+        Bound::new(py, Exchange::new(exchange, cache, Arc::clone(self.http.cache()), asked, for_all))
     }
 
     /// Asks the partition function that speaks for a rule. What it raises is logged, and the request forwarded.

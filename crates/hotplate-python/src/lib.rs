@@ -17,9 +17,12 @@ mod http;
 mod marks;
 mod messages;
 mod objects;
+mod outbox;
 mod pair;
+mod relay;
 mod runtime;
 mod scope;
+mod sent;
 mod step;
 mod timing;
 mod values;
@@ -47,6 +50,10 @@ mod _core {
     use crate::http::HttpCache;
     #[pymodule_export]
     use crate::objects::{Claim, LocalCache, Memo};
+    #[pymodule_export]
+    use crate::outbox::Outbox;
+    #[pymodule_export]
+    use crate::relay::Relay;
     #[pymodule_export]
     use crate::runtime::{after_fork, before_fork};
     #[pymodule_export]

@@ -10,8 +10,17 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use crate::body::PyBody;
 use crate::{pair, scope};
 
-/// The two messages of a complete answer.
+/// The two messages of a complete answer, as a tuple.
 pub(crate) fn answer<'py>(py: Python<'py>, response: &Response<PyBody>) -> PyResult<Bound<'py, PyTuple>> {
+    let (start, body) = two(py, response)?;
+    PyTuple::new(py, [start, body])
+}
+
+/// The two messages of a complete answer.
+pub(crate) fn two<'py>(
+    py: Python<'py>,
+    response: &Response<PyBody>,
+) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>)> {
     let mut headers = Vec::with_capacity(12);
     let mut failed = None;
     response.fields(|name, value| match pair::of(py, name, value) {
@@ -36,7 +45,7 @@ pub(crate) fn answer<'py>(py: Python<'py>, response: &Response<PyBody>) -> PyRes
     };
     let body = template(py, &BODY, "http.response.body", ("more_body", false))?;
     body.set_item(intern!(py, "body"), content)?;
-    PyTuple::new(py, [start, body])
+    Ok((start, body))
 }
 
 static START: PyOnceLock<Py<PyDict>> = PyOnceLock::new();

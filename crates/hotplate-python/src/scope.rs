@@ -1,6 +1,6 @@
-//! An ASGI scope as the engine's request. What is borrowed here lives as long as the call.
+//! ASGI scopes: of a client, as the engine's request, and of a load. What is borrowed here lives as long as the call.
 
-use hotplate::exchange::Request;
+use hotplate::exchange::{CLIENT_ONLY_FIELDS, LoadRequest, Request};
 use hotplate::key::percent_decode;
 use hotplate_policy::fields::Fields;
 use pyo3::Borrowed;
@@ -8,6 +8,8 @@ use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+
+use crate::exchange::Exchange;
 
 /// One name and value, kept alive while their bytes are borrowed.
 pub(crate) type Line<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
@@ -174,4 +176,87 @@ fn quote(path: &str) -> Vec<u8> {
         }
     }
     quoted
+}
+
+/// The scope as a dictionary; servers give one, and a mapping of another kind is copied.
+pub(crate) fn as_dict<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    match scope.cast::<PyDict>() {
+        Ok(dict) => Ok(dict.clone()),
+        Err(_) => Ok(scope.py().get_type::<PyDict>().call1((scope,))?.cast_into::<PyDict>()?),
+    }
+}
+
+/// A copy of a client's scope to load with: without the client's own conditions, and without ways to send a body that
+/// cannot be recorded.
+pub(crate) fn for_load<'py>(
+    scope: &Bound<'py, PyDict>,
+    request: &LoadRequest,
+    exchange: &Bound<'py, Exchange>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let py = scope.py();
+    let copy = scope.copy()?;
+    let headers = PyList::empty(py);
+    if let Some(given) = scope.get_item(intern!(py, "headers"))? {
+        for item in given.try_iter()? {
+            let item = item?;
+            let (name, _) = line(&item)?;
+            if !CLIENT_ONLY_FIELDS.iter().any(|own| name.as_bytes().eq_ignore_ascii_case(own.as_bytes())) {
+                headers.append(item)?;
+            }
+        }
+    }
+    for (name, value) in &request.add {
+        headers.append((PyBytes::new(py, name.as_bytes()), PyBytes::new(py, value)))?;
+    }
+    copy.set_item(intern!(py, "headers"), headers)?;
+    if request.as_get {
+        copy.set_item(intern!(py, "method"), intern!(py, "GET"))?;
+    }
+    if let Some(extensions) = scope.get_item(intern!(py, "extensions"))?
+        && let Ok(extensions) = extensions.cast::<PyDict>()
+    {
+        let kept = extensions.copy()?;
+        for bypassing in ["http.response.pathsend", "http.response.zerocopysend"] {
+            if kept.contains(bypassing)? {
+                kept.del_item(bypassing)?;
+            }
+        }
+        copy.set_item(intern!(py, "extensions"), kept)?;
+    }
+    copy.set_item(intern!(py, "hotplate"), exchange)?;
+    Ok(copy)
+}
+
+/// Sets in a client's scope what the application has left in that of its load: middleware outside reads what the router
+/// found. What [`for_load`] made different stays the client's.
+pub(crate) fn give_back(of_load: &Bound<'_, PyDict>, scope: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = scope.py();
+    let made =
+        [intern!(py, "headers"), intern!(py, "method"), intern!(py, "extensions"), intern!(py, "hotplate")];
+    let dict = scope.cast::<PyDict>().ok();
+    // One is a copy of the other: nearly all that was in it stands in the same place still.
+    let mut theirs = dict.into_iter().flatten();
+    let mut left = Vec::with_capacity(8);
+    for (name, value) in of_load {
+        let is_theirs = theirs.next().is_some_and(|(own, theirs)| own.is(&name) && theirs.is(&value));
+        if !is_theirs && !is_one_of(&name, &made)? {
+            left.push((name, value));
+        }
+    }
+    for (name, value) in left {
+        match dict {
+            Some(dict) => dict.set_item(name, value)?,
+            None => scope.set_item(name, value)?,
+        }
+    }
+    Ok(())
+}
+
+fn is_one_of(name: &Bound<'_, PyAny>, names: &[&Bound<'_, PyString>]) -> PyResult<bool> {
+    for known in names {
+        if name.is(*known) || name.eq(known)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -1,4 +1,4 @@
-//! What a lookup found to be done, where that is more than sending two messages.
+//! What a lookup found to be done, where that is neither to send two messages nor to run the application.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,9 +25,7 @@ use crate::timing::Began;
 ///
 /// | kind | meaning | parts |
 /// | --- | --- | --- |
-/// | `forward` | run the application for this client alone | `exchange` |
-/// | `load` | run it on a task of its own | `exchange` |
-/// | `stale` | send `messages`, then load | `exchange`, `messages` |
+/// | `stale` | send `messages`, then load on a task of its own | `exchange`, `messages` |
 /// | `seek` | look in the shared tier (`start`), wait, look up again with this step | |
 /// | `wait` | subscribe, wait, look up again with this step | |
 /// | `raised` | raise `error`: the load this request waited for raised it | `error` |
@@ -47,7 +45,7 @@ pub(crate) struct Step {
     pub(crate) seek: Mutex<Option<Seek<PyBody>>>,
     pub(crate) sought: Mutex<Option<Sought>>,
     /// Nobody will come for it.
-    abandoned: AtomicBool,
+    pub(crate) abandoned: AtomicBool,
     pub(crate) waits: u8,
     /// When the request came.
     pub(crate) since: Timestamp,
@@ -130,10 +128,11 @@ impl Step {
 
     /// Looks in the shared tier; `future` is resolved on the loop of `bridge`. Returns `False` if there is nothing to wait for.
     fn start(this: &Bound<'_, Self>, bridge: &Bridge, future: Py<PyAny>) -> PyResult<bool> {
+        let py = this.py();
         let step = this.get();
         let job = match &step.exchange {
             // A refresh: what is seen of it is told to its exchange.
-            Some(exchange) => exchange.get().refresh_job(),
+            Some(exchange) => exchange.get().refresh_job(py),
             None => step.seek.lock().unwrap_or_else(PoisonError::into_inner).as_mut().and_then(Seek::job),
         };
         let Some(job) = job else { return Ok(false) };
@@ -144,20 +143,20 @@ impl Step {
 
     /// The request is gone: another one may lead. What the step still holds is given up, although it may live on in a
     /// traceback.
-    pub(crate) fn abandon(&self) {
+    pub(crate) fn abandon(&self, py: Python<'_>) {
         self.abandoned.store(true, Ordering::Release);
         drop(self.seek.lock().unwrap_or_else(PoisonError::into_inner).take());
         drop(self.sought.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(exchange) = &self.exchange {
-            exchange.get().abandon();
+            exchange.get().abandon(py);
         }
     }
 
     /// After `start` of a refresh: whether the application is to be run.
-    fn is_mine(&self) -> bool {
+    fn is_mine(&self, py: Python<'_>) -> bool {
         let sought = self.sought.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (&self.exchange, sought) {
-            (Some(exchange), Some(sought)) => exchange.get().refreshed(sought),
+            (Some(exchange), Some(sought)) => exchange.get().refreshed(py, sought),
             _ => true,
         }
     }
