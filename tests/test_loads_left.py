@@ -199,6 +199,74 @@ async def test_a_client_that_left_before_the_head_is_noticed_when_the_answer_is_
     await leader
 
 
+async def test_each_of_several_listeners_of_an_application_hears_that_the_client_has_left() -> None:
+    go_on, told = asyncio.Event(), list[str]()
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        listening = [asyncio.ensure_future(receive()) for _ in range(3)]
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"cache-control", b"no-store")]})
+        await go_on.wait()
+        listening.pop(0).cancel()
+        told.extend([(await heard)["type"] for heard in listening])
+
+    site = Site(app=app)
+    request = call("GET", "/")
+    leader = asyncio.ensure_future(site.app(request.scope, request.receive, request.send))
+    await turns()
+    go_on.set()
+    await turns()
+    assert told == []
+    request.disconnect()
+    await asyncio.wait_for(leader, 5)
+    assert told == ["http.disconnect"] * 2
+
+
+async def test_a_stream_that_has_stopped_listening_is_told_where_it_sends() -> None:
+    refused = asyncio.Event()
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        listening = asyncio.ensure_future(receive())
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"cache-control", b"no-store")]})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        listening.cancel()
+        await asyncio.wait([listening])
+        request.disconnect()
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": b"more", "more_body": True})
+                await asyncio.sleep(0)
+        except OSError:
+            refused.set()
+
+    site = Site(app=app)
+    request = call("GET", "/")
+    request.scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
+    await asyncio.wait_for(site.app(request.scope, request.receive, request.send), 5)
+    assert refused.is_set()
+
+
+async def test_a_receive_channel_that_raises_is_a_client_that_has_left(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        listening = asyncio.ensure_future(receive())
+        await turns()
+        assert not listening.done()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"whole"})
+        listening.cancel()
+
+    async def broken() -> Message:
+        raise ConnectionError("gone")
+
+    site = Site(app=app)
+    request = call("GET", "/")
+    await asyncio.wait_for(site.app(request.scope, broken, request.send), 5)
+    assert [record.reason for record in caplog.records if hasattr(record, "reason")] == ["receive-failed"]
+    assert (await site.get("/")).hit
+
+
 async def test_the_error_of_a_load_whose_client_has_left_is_told(caplog: pytest.LogCaptureFixture) -> None:
     gate = Gate(Reply(error_before=LookupError("nobody is there to hear it")))
     site = Site(gate)

@@ -134,6 +134,8 @@ class Load:
         "_exchange",
         "_expired",
         "_finished",
+        "_gone",
+        "_listeners",
         "_orphan",
         "_outbox",
         "_released",
@@ -158,6 +160,8 @@ class Load:
         self._client_left = client is None
         self._drained: asyncio.Future[None] | None = None
         self._released: asyncio.Event | None = None
+        self._gone: asyncio.Event | None = None
+        self._listeners = 0
         self._watch: asyncio.Task[None] | None = None
         self._orphan: asyncio.TimerHandle | None = None
         self._request_given = False
@@ -167,7 +171,7 @@ class Load:
         self._traceback: TracebackType | None = None
         self._outbox = Outbox(exchange, self._send_on)
         if client is None:
-            self._outbox.attend()
+            self._outbox.leave()
 
     # The load's own side.
 
@@ -207,6 +211,8 @@ class Load:
                 self._watch.cancel()
             if self._orphan is not None:
                 self._orphan.cancel()
+            if self._gone is not None:
+                self._gone.set()
             outbox.end()
 
     def _report(self, reason: str, text: str, *values: object, **how: Any) -> None:
@@ -239,15 +245,17 @@ class Load:
         if not self._request_given:
             self._request_given = True
             return {"type": "http.request", "body": self._body, "more_body": False}
-        if self._released is None:
-            self._released = asyncio.Event()
-            self._outbox.attend()
+        if self._released is None or self._gone is None:
+            self._released, self._gone = asyncio.Event(), asyncio.Event()
+            self._outbox.ask()
             if self._expired or self._let_go():
                 self._released.set()
-        self._watch_client()
+            if self._client_left:
+                self._gone.set()
+        if self._client is not None and self._watch is None and not self._client_left:
+            await self._listen(self._client)
         await self._released.wait()
-        if self._watch is not None and not self._watch.done():
-            await asyncio.wait([self._watch])
+        await self._gone.wait()
         return {"type": "http.disconnect"}
 
     def _let_go(self) -> bool:
@@ -270,14 +278,29 @@ class Load:
             self._released.set()
 
     def _watch_client(self) -> None:
-        """Starts to listen for the client's leaving; only streams and applications that ask need it."""
-        if self._watch is None and self._client is not None and not self._finished:
+        """Has a task listen for the client's leaving: for a stream, where the application does not listen itself."""
+        if self._watch is None and not self._listeners and self._client is not None and not self._finished:
             self._watch = asyncio.get_running_loop().create_task(self._until_disconnect(self._client))
-            self._outbox.watched()
+            self._outbox.watch(True)
 
-    async def _until_disconnect(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    async def _listen(self, client: Receive) -> None:
+        """Listens for the client's leaving for as long as the application asks."""
+        self._listeners += 1
+        self._outbox.watch(True)
+        try:
+            await self._until_disconnect(client)
+        finally:
+            self._listeners -= 1
+            if not self._listeners and self._watch is None:
+                self._outbox.watch(False)
+
+    async def _until_disconnect(self, client: Receive) -> None:
+        try:
+            while (await client())["type"] != "http.disconnect":
+                pass
+        except Exception as error:
+            text = "the receive channel of a client raised; its load goes on as if the client had left"
+            self._report("receive-failed", text, error=error)
         self.leave()
 
     # The client's side.
@@ -314,8 +337,9 @@ class Load:
         if self._client_left or self._finished:
             return
         self._client_left = True
-        self._outbox.attend()
-        self._outbox.clear()
+        self._outbox.leave()
+        if self._gone is not None:
+            self._gone.set()
         if self._drained is not None:
             resolve(self._drained)
         if self._let_go():

@@ -102,8 +102,8 @@ impl Body for PyBody {
         {
             return only;
         }
-        let whole: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.as_slice().iter().copied()).collect();
-        Self::adopt(Bytes::from(whole))
+        let parts: Vec<&[u8]> = chunks.iter().map(Body::as_slice).collect();
+        Self::adopt(Bytes::from(parts.concat()))
     }
 
     fn adopt(bytes: Bytes) -> Self {

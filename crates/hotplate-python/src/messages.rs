@@ -72,11 +72,15 @@ pub(crate) fn edited<'py>(start: &Bound<'py, PyDict>, edits: &Edits) -> PyResult
     let py = start.py();
     let headers = PyList::empty(py);
     if let Some(given) = start.get_item(intern!(py, "headers"))? {
-        for item in given.try_iter()? {
-            let item = item?;
-            let (name, _) = scope::line(&item)?;
-            if !edits.replaces(name.as_bytes()) {
-                headers.append(item)?;
+        if edits.replaces_none() {
+            headers.call_method1(intern!(py, "extend"), (given,))?;
+        } else {
+            for item in given.try_iter()? {
+                let item = item?;
+                let (name, _) = scope::line(&item)?;
+                if !edits.replaces(name.as_bytes()) {
+                    headers.append(item)?;
+                }
             }
         }
     }

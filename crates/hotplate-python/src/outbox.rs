@@ -28,10 +28,12 @@ struct State {
     /// The future of a client who waits for the next message, or for the end.
     reader: Option<Py<PyAny>>,
     send_on: Option<Py<PyAny>>,
-    /// `send_on` is to see every message.
-    is_attended: bool,
-    /// The client's leaving is listened for; before that, `send_on` is to see what streams.
+    /// The client's leaving is listened for; while it is not, `send_on` is to see what streams.
     is_watched: bool,
+    /// The application waits to hear of it; `send_on` is to see what passes.
+    is_asked: bool,
+    /// Nobody reads; `send_on` is to see everything.
+    is_left: bool,
     is_over: bool,
 }
 
@@ -43,8 +45,9 @@ impl Outbox {
             messages: VecDeque::new(),
             reader: None,
             send_on: Some(send_on),
-            is_attended: false,
             is_watched: false,
+            is_asked: false,
+            is_left: false,
             is_over: false,
         };
         Self { exchange, state: Mutex::new(state) }
@@ -54,10 +57,10 @@ impl Outbox {
         let py = message.py();
         let exchange = self.exchange.get();
         let Told { answer, more } = exchange.tell(message)?;
-        // A stream that is not recorded is as slow as its client.
-        let streams = more && exchange.passes(py);
+        let passes = exchange.passes(py);
         let mut state = self.state(py);
-        if state.is_attended || streams || (more && !state.is_watched) {
+        // A stream that is not recorded is as slow as its client.
+        if state.is_left || (passes && (more || state.is_asked)) || (more && !state.is_watched) {
             let send_on = state.send_on.as_ref().map(|send_on| send_on.bind(py).clone());
             drop(state);
             return match send_on {
@@ -97,20 +100,24 @@ impl Outbox {
         drop(before);
     }
 
-    /// Forgets what is kept: nobody reads it any more.
-    fn clear(&self, py: Python<'_>) {
-        let messages = std::mem::take(&mut self.state(py).messages);
+    /// The client's leaving is listened for: `send_on` need not see what streams only for that. Or it is not any more.
+    fn watch(&self, py: Python<'_>, is_watched: bool) {
+        self.state(py).is_watched = is_watched;
+    }
+
+    /// The application waits to hear of the client's leaving.
+    fn ask(&self, py: Python<'_>) {
+        self.state(py).is_asked = true;
+    }
+
+    /// Nobody reads any more: forgets what is kept.
+    fn leave(&self, py: Python<'_>) {
+        let messages = {
+            let mut state = self.state(py);
+            state.is_left = true;
+            std::mem::take(&mut state.messages)
+        };
         drop(messages);
-    }
-
-    /// From here on `send_on` sees every message.
-    fn attend(&self, py: Python<'_>) {
-        self.state(py).is_attended = true;
-    }
-
-    /// The client's leaving is listened for: `send_on` need not see what streams only for that.
-    fn watched(&self, py: Python<'_>) {
-        self.state(py).is_watched = true;
     }
 
     /// The application is done; what it may still send is for nobody.

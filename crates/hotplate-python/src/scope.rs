@@ -227,19 +227,20 @@ pub(crate) fn for_load<'py>(
     Ok(copy)
 }
 
+/// What [`for_load`] makes different.
+const OF_THE_LOAD: [&str; 4] = ["headers", "method", "extensions", "hotplate"];
+
 /// Sets in a client's scope what the application has left in that of its load: middleware outside reads what the router
-/// found. What [`for_load`] made different stays the client's.
+/// found. What is of the load alone stays the client's.
 pub(crate) fn give_back(of_load: &Bound<'_, PyDict>, scope: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = scope.py();
-    let made =
-        [intern!(py, "headers"), intern!(py, "method"), intern!(py, "extensions"), intern!(py, "hotplate")];
     let dict = scope.cast::<PyDict>().ok();
     // One is a copy of the other: nearly all that was in it stands in the same place still.
     let mut theirs = dict.into_iter().flatten();
     let mut left = Vec::with_capacity(8);
     for (name, value) in of_load {
         let is_theirs = theirs.next().is_some_and(|(own, theirs)| own.is(&name) && theirs.is(&value));
-        if !is_theirs && !is_one_of(&name, &made)? {
+        let is_of_load = || name.extract::<&str>().is_ok_and(|name| OF_THE_LOAD.contains(&name));
+        if !is_theirs && !is_of_load() {
             left.push((name, value));
         }
     }
@@ -250,13 +251,4 @@ pub(crate) fn give_back(of_load: &Bound<'_, PyDict>, scope: &Bound<'_, PyAny>) -
         }
     }
     Ok(())
-}
-
-fn is_one_of(name: &Bound<'_, PyAny>, names: &[&Bound<'_, PyString>]) -> PyResult<bool> {
-    for known in names {
-        if name.is(*known) || name.eq(known)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

@@ -32,7 +32,17 @@ impl Edits {
     #[must_use]
     pub fn replaces(&self, name: &[u8]) -> bool {
         (self.replace_freshness && is_client_freshness(name))
-            || (name.eq_ignore_ascii_case(b"x-cache") && self.append.iter().any(|(own, _)| *own == "x-cache"))
+            || (name.eq_ignore_ascii_case(b"x-cache") && self.appends_x_cache())
+    }
+
+    /// Whether all of the application's lines stay.
+    #[must_use]
+    pub fn replaces_none(&self) -> bool {
+        !self.replace_freshness && !self.appends_x_cache()
+    }
+
+    fn appends_x_cache(&self) -> bool {
+        self.append.iter().any(|(name, _)| *name == "x-cache")
     }
 }
 
