@@ -71,10 +71,7 @@ impl<'a> Fields<'a> {
     /// assert_eq!(Fields::new(&lines).lines("link").collect::<Vec<_>>(), [b"<a>", b"<b>"]);
     /// ```
     pub fn lines<'n>(self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.0
-            .iter()
-            .filter(move |(own, _)| own.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| trim_ows(value))
+        self.0.iter().filter(move |(own, _)| is_named(own, name.as_bytes())).map(|(_, value)| trim_ows(value))
     }
 
     /// The value of a field that may appear once, or that it appears more often.
@@ -144,6 +141,12 @@ impl<'a> Fields<'a> {
             }
         })
     }
+}
+
+/// Whether a name is this (lower-case) one, in any case. Most are written in lower case, and that is soon compared.
+#[inline]
+pub(crate) fn is_named(own: &[u8], name: &[u8]) -> bool {
+    own.len() == name.len() && (own == name || own.eq_ignore_ascii_case(name))
 }
 
 /// The members of one list value: split at commas outside quoted strings, trimmed, and empty ones dropped.

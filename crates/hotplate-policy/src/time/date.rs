@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{MILLIS_PER_SECOND, Timestamp, decimal};
+use super::{MILLIS_PER_SECOND, Timestamp};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 const DAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
@@ -155,11 +155,11 @@ fn days_of_month(year: i64, month: usize) -> i64 {
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
 fn parse_imf_fixdate(value: &[u8]) -> Option<Timestamp> {
     let mut reader = Reader(value);
-    let weekday = reader.name(&DAYS)?;
+    let weekday = reader.short_name(&DAYS)?;
     reader.text(b", ")?;
     let day = reader.digits(2)?;
     reader.text(b" ")?;
-    let month = reader.name(&MONTHS)?;
+    let month = reader.short_name(&MONTHS)?;
     reader.text(b" ")?;
     let year = reader.digits(4)?;
     reader.text(b" ")?;
@@ -176,7 +176,7 @@ fn parse_rfc850(value: &[u8], century: impl Fn(i64) -> i64) -> Option<Timestamp>
     reader.text(b", ")?;
     let day = reader.digits(2)?;
     reader.text(b"-")?;
-    let month = reader.name(&MONTHS)?;
+    let month = reader.short_name(&MONTHS)?;
     reader.text(b"-")?;
     let year = century(reader.digits(2)?);
     reader.text(b" ")?;
@@ -189,9 +189,9 @@ fn parse_rfc850(value: &[u8], century: impl Fn(i64) -> i64) -> Option<Timestamp>
 /// `Sun Nov  6 08:49:37 1994`
 fn parse_asctime(value: &[u8]) -> Option<Timestamp> {
     let mut reader = Reader(value);
-    let weekday = reader.name(&DAYS)?;
+    let weekday = reader.short_name(&DAYS)?;
     reader.text(b" ")?;
-    let month = reader.name(&MONTHS)?;
+    let month = reader.short_name(&MONTHS)?;
     reader.text(b" ")?;
     let day = if reader.text(b" ").is_some() { reader.digits(1)? } else { reader.digits(2)? };
     reader.text(b" ")?;
@@ -211,14 +211,24 @@ impl Reader<'_> {
         found.eq_ignore_ascii_case(expected).then(|| self.0 = rest)
     }
 
-    fn name(&mut self, table: &[impl AsRef<[u8]>]) -> Option<usize> {
-        table.iter().position(|name| self.text(name.as_ref()).is_some())
+    /// Names of three letters.
+    fn short_name(&mut self, table: &[&[u8; 3]]) -> Option<usize> {
+        let (found, rest) = self.0.split_first_chunk::<3>()?;
+        let place = table.iter().position(|name| name.eq_ignore_ascii_case(found))?;
+        self.0 = rest;
+        Some(place)
+    }
+
+    fn name(&mut self, table: &[&[u8]]) -> Option<usize> {
+        table.iter().position(|name| self.text(name).is_some())
     }
 
     fn digits(&mut self, count: usize) -> Option<i64> {
         let (found, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
-        decimal(found).and_then(|number| i64::try_from(number).ok())
+        found
+            .iter()
+            .try_fold(0, |number, byte| byte.is_ascii_digit().then(|| 10 * number + i64::from(byte - b'0')))
     }
 
     fn time_of_day(&mut self) -> Option<i64> {
