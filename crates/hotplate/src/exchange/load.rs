@@ -164,16 +164,16 @@ impl<B: Body> Exchange<B> {
         http: Arc<HttpCache<B>>,
         request: &Request<'_>,
         head: &RequestHead<'_>,
+        spoken: Option<RuleId>,
         reason: Reason,
         now: Timestamp,
     ) -> Self {
-        let cached_by = http.settings.rule_for(request.method, request.path);
-        let writes = !head.is_safe_method() && cached_by.is_none_or(|id| !http.settings.rule(id).cache);
+        let writes = !head.is_safe_method() && spoken.is_none_or(|id| !http.settings.rule(id).cache);
         let position = http.cache.log.position();
         Self {
             http,
             request: request.kept(),
-            rule: cached_by.unwrap_or(RuleId::Default),
+            rule: spoken.unwrap_or(RuleId::Default),
             plan: Plan::Pass,
             writes,
             written: None,
