@@ -6,7 +6,7 @@
 //!
 //! Reading list: RFC 9111 §5.2.
 
-use crate::fields::{is_token, is_token_byte, split_members, trim_ows};
+use crate::fields::{is_named, is_token, is_token_byte, split_members, trim_ows};
 use crate::time::DeltaSeconds;
 
 /// The directives this crate acts on, of requests and responses alike.
@@ -52,7 +52,7 @@ impl Name {
 
     /// The directive of this name in any case, or `None` for one this crate does not know.
     pub(crate) fn of(name: &[u8]) -> Option<Self> {
-        Self::ALL.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map(|&(_, directive)| directive)
+        Self::ALL.iter().find(|(known, _)| is_named(name, known)).map(|&(_, directive)| directive)
     }
 }
 

@@ -71,10 +71,7 @@ impl<'a> Fields<'a> {
     /// assert_eq!(Fields::new(&lines).lines("link").collect::<Vec<_>>(), [b"<a>", b"<b>"]);
     /// ```
     pub fn lines<'n>(self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.0
-            .iter()
-            .filter(move |(own, _)| own.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| trim_ows(value))
+        self.0.iter().filter(move |(own, _)| is_named(own, name.as_bytes())).map(|(_, value)| trim_ows(value))
     }
 
     /// The value of a field that may appear once, or that it appears more often.
@@ -133,8 +130,23 @@ impl<'a> Fields<'a> {
     /// assert_eq!(Fields::new(&lines).members("vary").collect::<Vec<_>>(), [b"accept", b"cookie"]);
     /// ```
     pub fn members<'n>(self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.lines(name).flat_map(split_members)
+        let mut lines = self.lines(name);
+        let mut rest = None;
+        std::iter::from_fn(move || {
+            loop {
+                if let Some(member) = take_member(&mut rest) {
+                    return Some(member);
+                }
+                rest = Some(lines.next()?);
+            }
+        })
     }
+}
+
+/// Whether a name is this (lower-case) one, in any case. Most are written in lower case, and that is soon compared.
+#[inline]
+pub(crate) fn is_named(own: &[u8], name: &[u8]) -> bool {
+    own.len() == name.len() && (own == name || own.eq_ignore_ascii_case(name))
 }
 
 /// The members of one list value: split at commas outside quoted strings, trimmed, and empty ones dropped.
@@ -150,13 +162,20 @@ impl<'a> Fields<'a> {
 /// ```
 pub fn split_members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(value);
-    let pieces = std::iter::from_fn(move || {
-        let value = rest?;
+    std::iter::from_fn(move || take_member(&mut rest))
+}
+
+/// Takes the first member off what is left of a list value; `None` where only empty ones are left.
+fn take_member<'a>(rest: &mut Option<&'a [u8]>) -> Option<&'a [u8]> {
+    while let Some(value) = *rest {
         let end = end_of_member(value);
-        rest = value.get(end + 1..);
-        Some(trim_ows(&value[..end]))
-    });
-    pieces.filter(|member| !member.is_empty())
+        *rest = value.get(end + 1..);
+        let member = trim_ows(&value[..end]);
+        if !member.is_empty() {
+            return Some(member);
+        }
+    }
+    None
 }
 
 /// Where the first comma outside a quoted string is, or the end.
@@ -207,6 +226,21 @@ pub fn is_token(value: &[u8]) -> bool {
 }
 
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
+    TOKEN_BYTES[byte as usize]
+}
+
+const TOKEN_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = is_tchar(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+/// `tchar`, as the RFC lists them.
+const fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,

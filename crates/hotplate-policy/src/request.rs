@@ -7,7 +7,7 @@
 //! question, what `max-age` means is [`reuse`](crate::reuse)'s.
 
 use crate::cache_control::RequestDirectives;
-use crate::fields::{Fields, trim_ows};
+use crate::fields::{Fields, Single, is_named, trim_ows};
 
 /// What a cache needs to know of one request.
 ///
@@ -81,7 +81,7 @@ impl<'a> RequestHead<'a> {
         let mut cache_control = false;
         let mut pragma = false;
         for (name, value) in fields.iter() {
-            let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+            let is = |known: &[u8]| is_named(name, known);
             match name.len() {
                 5 if is(b"range") => {
                     head.range = Some(if head.range.is_some() { b"" } else { trim_ows(value) });
@@ -108,6 +108,20 @@ impl<'a> RequestHead<'a> {
             head.directives = RequestDirectives::parse(fields);
         }
         head
+    }
+
+    /// What was read of the fields, for as long as the request itself is not at hand.
+    ///
+    /// ```
+    /// use hotplate_policy::{fields::Fields, request::RequestHead};
+    ///
+    /// let lines: [(&[u8], &[u8]); 1] = [(b"If-None-Match", b"\"a\"")];
+    /// assert!(RequestHead::new("GET", Fields::new(&lines)).kept().is_conditional());
+    /// ```
+    #[must_use]
+    pub fn kept(&self) -> KeptHead {
+        let range = self.range.map(|_| &b""[..]);
+        KeptHead(RequestHead { method: "", fields: Fields::default(), range, ..*self })
     }
 
     /// Whether the method is known to be read-only (RFC 9110 §9.2.1): `GET`, `HEAD`, `OPTIONS`,
@@ -151,6 +165,50 @@ impl<'a> RequestHead<'a> {
     #[must_use]
     pub const fn is_conditional(&self) -> bool {
         self.if_none_match || self.if_modified_since
+    }
+}
+
+/// What was read of a request's fields, without the request.
+///
+/// ```
+/// use hotplate_policy::{fields::Fields, request::RequestHead};
+///
+/// let kept = RequestHead::new("GET", Fields::new(&[(b"Cookie", b"id=1")])).kept();
+/// let copied = [(&b"Cookie"[..], &b"id=1"[..])];
+/// assert!(kept.over("GET", Fields::new(&copied)).cookie);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct KeptHead(RequestHead<'static>);
+
+impl KeptHead {
+    /// The head over a copy of its request, nothing of which is read again.
+    ///
+    /// **Arguments**: `fields` are those the head was read from, or say the same.
+    ///
+    /// ```
+    /// use hotplate_policy::{fields::Fields, request::RequestHead};
+    ///
+    /// let fields = Fields::new(&[(b"Range", b"bytes=0-9")]);
+    /// assert_eq!(RequestHead::new("GET", fields).kept().over("GET", fields).range, Some(&b"bytes=0-9"[..]));
+    /// ```
+    #[must_use]
+    pub fn over<'a>(&self, method: &'a str, fields: Fields<'a>) -> RequestHead<'a> {
+        let range = self.0.range.map(|_| match fields.only("range") {
+            Single::One(range) => range,
+            Single::Absent | Single::Many => b"",
+        });
+        RequestHead { method, fields, range, ..self.0 }
+    }
+
+    /// As [`RequestHead::is_conditional`].
+    ///
+    /// ```
+    /// # use hotplate_policy::{fields::Fields, request::RequestHead};
+    /// assert!(!RequestHead::new("GET", Fields::default()).kept().is_conditional());
+    /// ```
+    #[must_use]
+    pub const fn is_conditional(&self) -> bool {
+        self.0.is_conditional()
     }
 }
 
@@ -232,6 +290,28 @@ mod tests {
         ];
         for (lines, expected) in rows {
             assert_eq!(RequestHead::new("GET", Fields::new(lines)).directives.no_cache, expected);
+        }
+    }
+
+    #[test]
+    fn a_kept_head_over_the_same_request_is_the_head_that_was_read() {
+        let rows: [Lines<'_>; 5] = [
+            &[],
+            &[(b"Range", b" bytes=0-1 "), (b"If-Range", b"\"a\"")],
+            &[(b"range", b"bytes=0-1"), (b"range", b"bytes=5-6")],
+            &[(b"If-None-Match", b"*"), (b"Cache-Control", b"max-age=5, no-store"), (b"Cookie", b"a=1")],
+            &[
+                (b"Authorization", b"x"),
+                (b"Content-Length", b"3"),
+                (b"Upgrade", b"x"),
+                (b"Pragma", b"no-cache"),
+            ],
+        ];
+        for (method, lines) in ["GET", "CONNECT"].into_iter().flat_map(|method| rows.map(|row| (method, row)))
+        {
+            let read = RequestHead::new(method, Fields::new(lines));
+            let kept = read.kept().over(method, Fields::new(lines));
+            assert_eq!(format!("{kept:?}"), format!("{read:?}"));
         }
     }
 

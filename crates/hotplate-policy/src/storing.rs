@@ -230,7 +230,7 @@ fn allowed_by_response(
     if is_event_stream(fields) {
         return Err(Reason::EventStream);
     }
-    if Vary::parse(fields) == Vary::Any {
+    if Vary::is_any(fields) {
         return Err(Reason::VaryAny);
     }
     Ok(())

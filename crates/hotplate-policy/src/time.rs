@@ -131,8 +131,10 @@ impl Timestamp {
     /// ```
     #[must_use]
     pub fn parse_http_date_near(value: &[u8], now: Timestamp) -> Option<Self> {
-        let latest = date::year(now) + 50;
-        date::parse(value, |year| latest - (latest - year).rem_euclid(100))
+        date::parse(value, |year| {
+            let latest = date::year(now) + 50;
+            latest - (latest - year).rem_euclid(100)
+        })
     }
 
     /// This instant as an IMF-fixdate, rounded down to the second and kept within the years 0000 to 9999.

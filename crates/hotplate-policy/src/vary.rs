@@ -5,8 +5,6 @@
 //!
 //! Reading list: RFC 9111 §4.1, RFC 9110 §12.5.5.
 
-use std::collections::BTreeSet;
-
 use crate::fields::{Fields, is_token};
 use crate::preference::Preference;
 
@@ -43,17 +41,34 @@ impl Vary {
     /// ```
     #[must_use]
     pub fn parse(fields: Fields<'_>) -> Self {
-        let mut names = BTreeSet::new();
+        let mut names: Vec<Box<str>> = Vec::new();
         for member in fields.members("vary") {
             match std::str::from_utf8(member) {
-                Ok(name) if is_token(member) && name != "*" => {
-                    names.insert(Box::from(name.to_ascii_lowercase()))
-                }
+                Ok(name) if is_name(member) => names.push(name.to_ascii_lowercase().into()),
                 _ => return Self::Any,
-            };
+            }
         }
-        if names.is_empty() { Self::None } else { Self::Names(names.into_iter().collect()) }
+        names.sort_unstable();
+        names.dedup();
+        if names.is_empty() { Self::None } else { Self::Names(names) }
     }
+
+    /// Whether [`Vary::parse`] of this response is [`Vary::Any`]. Allocates nothing.
+    ///
+    /// ```
+    /// # use hotplate_policy::{fields::Fields, vary::Vary};
+    /// assert!(Vary::is_any(Fields::new(&[(b"vary", b"accept, *")])));
+    /// assert!(!Vary::is_any(Fields::new(&[(b"vary", b"accept")])));
+    /// ```
+    #[must_use]
+    pub fn is_any(fields: Fields<'_>) -> bool {
+        fields.members("vary").any(|member| !is_name(member))
+    }
+}
+
+/// Whether a member names a field.
+fn is_name(member: &[u8]) -> bool {
+    is_token(member) && member != b"*"
 }
 
 /// Which fields are compared by what they ask for rather than by how they are written.
@@ -334,7 +349,7 @@ mod tests {
             for name in ["vary", "foo", "accept-encoding", "accept-language"] {
                 let lines: [(&[u8], &[u8]); 2] = [(name.as_bytes(), &value), (name.as_bytes(), &more)];
                 let fields = Fields::new(&lines);
-                let _ = Vary::parse(fields);
+                prop_assert_eq!(Vary::is_any(fields), Vary::parse(fields) == Vary::Any);
                 normalise_with(BY_MEANING, name, fields, &mut Vec::new());
             }
         }

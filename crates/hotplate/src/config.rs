@@ -226,10 +226,15 @@ impl Settings {
     ///
     /// Why none of them is.
     pub fn looked_up_by(&self, method: &str, path: &str) -> Result<RuleId, Reason> {
+        self.looked_up_by_rule(self.rule_for(method, path), path)
+    }
+
+    /// As [`Settings::looked_up_by`], of what [`Settings::rule_for`] gave for the same path.
+    pub(crate) fn looked_up_by_rule(&self, rule: Option<RuleId>, path: &str) -> Result<RuleId, Reason> {
         if !self.covers(path) {
             return Err(Reason::Excluded);
         }
-        let id = self.rule_for(method, path).ok_or(Reason::Method)?;
+        let id = rule.ok_or(Reason::Method)?;
         if self.rule(id).cache { Ok(id) } else { Err(Reason::RuleSaysNo) }
     }
 

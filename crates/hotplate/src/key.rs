@@ -8,11 +8,13 @@
 //! it out answers one host with another's page.
 
 mod often;
+mod spreading;
 
 use std::borrow::Cow;
 use std::fmt;
 
 pub use often::named_often;
+pub use spreading::{Spread, Spreading};
 
 use crate::leb128;
 

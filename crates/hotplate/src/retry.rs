@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hotplate_policy::time::Timestamp;
 
-use crate::key::Key;
+use crate::key::{Key, Spreading};
 
 /// Above this many keys those whose time has passed are dropped, and if none has, all are: the cost of
 /// forgetting is one more attempt.
@@ -17,7 +17,7 @@ const MOST: usize = 4096;
 
 /// Keys that failed, and when each may be tried again.
 #[derive(Debug, Default)]
-pub(crate) struct Retries(Mutex<HashMap<Key, Timestamp>>);
+pub(crate) struct Retries(Mutex<HashMap<Key, Timestamp, Spreading>>);
 
 impl Retries {
     /// Notes a failure: the key is not to be tried again before `now + after`.

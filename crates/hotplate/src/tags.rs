@@ -7,6 +7,9 @@ use crate::pattern::{Captures, Pattern};
 /// boundary when it is stored and when it is invalidated, so that both still agree.
 pub const MAX_TAG_BYTES: usize = 256;
 
+/// Most tags are no longer than this.
+const USUAL_TAG_BYTES: usize = 64;
+
 /// A tag with `{name}` places, compiled against the pattern that names them.
 #[derive(Clone, Debug)]
 pub struct TagTemplate(Box<[Part]>);
@@ -57,12 +60,12 @@ impl TagTemplate {
     /// The tag for one path.
     #[must_use]
     pub fn render(&self, captures: &Captures<'_>) -> String {
-        let mut tag = String::new();
+        let mut tag = String::with_capacity(USUAL_TAG_BYTES);
         for part in &self.0 {
-            match part {
-                Part::Text(text) => tag.push_str(text),
-                Part::Name(name) => tag.push_str(captures.get(name).unwrap_or_default()),
-            }
+            tag.push_str(match part {
+                Part::Text(text) => text,
+                Part::Name(name) => captures.get(name).unwrap_or_default(),
+            });
         }
         tag.truncate(clip(&tag).len());
         tag

@@ -378,6 +378,20 @@ fn a_held_head_goes_out_with_the_first_of_several_chunks() {
 }
 
 #[test]
+fn a_held_head_says_what_was_true_when_it_came() {
+    let mut world = World::with(|settings| settings.client_ttl = Some(seconds(5)));
+    let client = world.begin(get("/a"));
+    let load = world.load(client);
+    world.head(load, &ok("body").field("date", DATE));
+    world.advance_seconds(3);
+    world.chunk(load, b"bo", false);
+    let answer = world.answer(client);
+    assert_eq!(answer.cache_status(), "hotplate; fwd=uri-miss; stored");
+    assert_eq!(answer.lines("cache-control"), ["max-age=5"]);
+    assert_eq!(answer.lines("expires"), ["Tue, 14 Nov 2023 22:13:25 GMT"]);
+}
+
+#[test]
 fn a_client_that_asks_again_before_the_last_byte_is_out_gets_a_hit() {
     let mut world = World::new();
     let client = world.begin(get("/a"));

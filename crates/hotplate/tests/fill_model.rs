@@ -18,7 +18,7 @@ use shuttle::thread;
 
 // What `loads.rs` takes from its crate and from its parent.
 mod key {
-    pub(crate) use hotplate::key::Key;
+    pub(crate) use hotplate::key::{Key, Spreading};
 }
 mod log {
     pub(crate) use hotplate::log::Position;

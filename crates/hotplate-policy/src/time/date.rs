@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{MILLIS_PER_SECOND, Timestamp, decimal};
+use super::{MILLIS_PER_SECOND, Timestamp};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 const DAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
@@ -129,6 +129,11 @@ impl Civil {
 
     /// The instant of these parts, or `None` when there is no such day. The weekday says nothing more.
     fn instant(self) -> Option<Timestamp> {
+        if !(0..=9_999).contains(&self.year)
+            || !(1..=days_of_month(self.year, self.month)).contains(&self.day)
+        {
+            return None;
+        }
         let year_from_march = self.year - i64::from(self.month < 2);
         let month_from_march = (self.month as i64 + 10) % 12;
         let era = year_from_march.div_euclid(400);
@@ -136,22 +141,25 @@ impl Civil {
         let day_of_year = (153 * month_from_march + 2) / 5 + self.day - 1;
         let day_of_era = 365 * year_of_era + year_of_era / 4 - year_of_era / 100 + day_of_year;
         let days = era * DAYS_PER_ERA + day_of_era - EPOCH_AS_DAYS_SINCE_MARCH_0000;
-        let instant = Timestamp::from_unix_seconds(days * SECONDS_PER_DAY + self.second_of_day);
-        // The way back finds 31 April and 29 February of a common year alike.
-        let back = Self::at(instant);
-        let parts = |civil: &Self| (civil.year, civil.month, civil.day);
-        (parts(&back) == parts(&self)).then_some(instant)
+        Some(Timestamp::from_unix_seconds(days * SECONDS_PER_DAY + self.second_of_day))
     }
+}
+
+/// `month`: from zero.
+fn days_of_month(year: i64, month: usize) -> i64 {
+    const DAYS_OF_MONTHS: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    DAYS_OF_MONTHS[month] + i64::from(is_leap && month == 1)
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
 fn parse_imf_fixdate(value: &[u8]) -> Option<Timestamp> {
     let mut reader = Reader(value);
-    let weekday = reader.name(&DAYS)?;
+    let weekday = reader.short_name(&DAYS)?;
     reader.text(b", ")?;
     let day = reader.digits(2)?;
     reader.text(b" ")?;
-    let month = reader.name(&MONTHS)?;
+    let month = reader.short_name(&MONTHS)?;
     reader.text(b" ")?;
     let year = reader.digits(4)?;
     reader.text(b" ")?;
@@ -168,7 +176,7 @@ fn parse_rfc850(value: &[u8], century: impl Fn(i64) -> i64) -> Option<Timestamp>
     reader.text(b", ")?;
     let day = reader.digits(2)?;
     reader.text(b"-")?;
-    let month = reader.name(&MONTHS)?;
+    let month = reader.short_name(&MONTHS)?;
     reader.text(b"-")?;
     let year = century(reader.digits(2)?);
     reader.text(b" ")?;
@@ -181,9 +189,9 @@ fn parse_rfc850(value: &[u8], century: impl Fn(i64) -> i64) -> Option<Timestamp>
 /// `Sun Nov  6 08:49:37 1994`
 fn parse_asctime(value: &[u8]) -> Option<Timestamp> {
     let mut reader = Reader(value);
-    let weekday = reader.name(&DAYS)?;
+    let weekday = reader.short_name(&DAYS)?;
     reader.text(b" ")?;
-    let month = reader.name(&MONTHS)?;
+    let month = reader.short_name(&MONTHS)?;
     reader.text(b" ")?;
     let day = if reader.text(b" ").is_some() { reader.digits(1)? } else { reader.digits(2)? };
     reader.text(b" ")?;
@@ -203,14 +211,24 @@ impl Reader<'_> {
         found.eq_ignore_ascii_case(expected).then(|| self.0 = rest)
     }
 
-    fn name(&mut self, table: &[impl AsRef<[u8]>]) -> Option<usize> {
-        table.iter().position(|name| self.text(name.as_ref()).is_some())
+    /// Names of three letters.
+    fn short_name(&mut self, table: &[&[u8; 3]]) -> Option<usize> {
+        let (found, rest) = self.0.split_first_chunk::<3>()?;
+        let place = table.iter().position(|name| name.eq_ignore_ascii_case(found))?;
+        self.0 = rest;
+        Some(place)
+    }
+
+    fn name(&mut self, table: &[&[u8]]) -> Option<usize> {
+        table.iter().position(|name| self.text(name).is_some())
     }
 
     fn digits(&mut self, count: usize) -> Option<i64> {
         let (found, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
-        decimal(found).and_then(|number| i64::try_from(number).ok())
+        found
+            .iter()
+            .try_fold(0, |number, byte| byte.is_ascii_digit().then(|| 10 * number + i64::from(byte - b'0')))
     }
 
     fn time_of_day(&mut self) -> Option<i64> {
@@ -238,6 +256,7 @@ fn two_digits(place: &mut [u8], number: i64) {
 #[cfg(test)]
 mod tests {
     use super::super::Timestamp;
+    use super::Civil;
     use proptest::prelude::*;
     use std::time::{Duration, UNIX_EPOCH};
 
@@ -299,6 +318,20 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(Timestamp::parse_http_date(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_one_that_is_met_counting_on_from_the_first_of_its_month() {
+        for year in [0, 1, 4, 100, 400, 1900, 1970, 2000, 2023, 2024, 2100, 9999] {
+            for (month, day) in (0..12).flat_map(|month| (0..=32).map(move |day| (month, day))) {
+                let parts = |day| Civil { year, month, day, weekday: 0, second_of_day: 0 };
+                let first = parts(1).instant().unwrap().unix_millis();
+                let met = Timestamp::from_unix_millis(first + (day - 1) * 86_400_000);
+                let back = Civil::at(met);
+                let is_met = (back.year, back.month, back.day) == (year, month, day);
+                assert_eq!(parts(day).instant(), is_met.then_some(met), "{year}-{}-{day}", month + 1);
+            }
         }
     }
 

@@ -67,6 +67,29 @@ const NAMES: [&str; 56] = [
     "cache-groups",
 ];
 
+/// The longest of them.
+const LONGEST: usize = 35;
+
+/// The numbers of [`NAMES`] by the length of the name, and where those of each length begin: few names are as long as
+/// another one, so few are compared.
+static BY_LENGTH: ([u8; NAMES.len()], [u8; LONGEST + 2]) = {
+    let (mut numbers, mut starts) = ([0; NAMES.len()], [0; LONGEST + 2]);
+    let (mut length, mut place) = (0, 0);
+    while length <= LONGEST {
+        let mut index = 0;
+        while index < NAMES.len() {
+            if NAMES[index].len() == length {
+                numbers[place] = index as u8 + 1;
+                place += 1;
+            }
+            index += 1;
+        }
+        length += 1;
+        starts[length] = place as u8;
+    }
+    (numbers, starts)
+};
+
 /// A field line: name and value.
 type Line<'a> = (&'a [u8], &'a [u8]);
 
@@ -127,8 +150,10 @@ pub(super) fn are_whole(mut fields: &[u8], mut tags: &[u8]) -> bool {
 }
 
 fn number_of(name: &[u8]) -> Option<u8> {
-    let index = NAMES.iter().position(|known| known.as_bytes() == name)?;
-    u8::try_from(index + 1).ok()
+    let (numbers, starts) = &BY_LENGTH;
+    let (start, end) = (*starts.get(name.len())?, *starts.get(name.len() + 1)?);
+    let as_long = &numbers[usize::from(start)..usize::from(end)];
+    as_long.iter().copied().find(|number| NAMES[usize::from(*number) - 1].as_bytes() == name)
 }
 
 fn split_text(block: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -150,6 +175,16 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), NAMES.len());
+    }
+
+    #[test]
+    fn every_name_has_the_number_of_its_place_and_no_other_name_has_one() {
+        for (index, name) in NAMES.iter().enumerate() {
+            assert_eq!(number_of(name.as_bytes()).map(usize::from), Some(index + 1), "{name}");
+        }
+        for other in ["", "x", "Etag", "content-typo", &"x".repeat(LONGEST), &"x".repeat(LONGEST + 1)] {
+            assert_eq!(number_of(other.as_bytes()), None, "{other}");
+        }
     }
 
     #[test]

@@ -147,7 +147,8 @@ struct Recording<B> {
     chunks: Vec<B>,
     size: u64,
     expected: Option<u64>,
-    held: Option<Edits>,
+    /// Its head has not been sent yet.
+    held: bool,
 }
 
 enum Purpose {
@@ -164,16 +165,16 @@ impl<B: Body> Exchange<B> {
         http: Arc<HttpCache<B>>,
         request: &Request<'_>,
         head: &RequestHead<'_>,
+        spoken: Option<RuleId>,
         reason: Reason,
         now: Timestamp,
     ) -> Self {
-        let cached_by = http.settings.rule_for(request.method, request.path);
-        let writes = !head.is_safe_method() && cached_by.is_none_or(|id| !http.settings.rule(id).cache);
+        let writes = !head.is_safe_method() && spoken.is_none_or(|id| !http.settings.rule(id).cache);
         let position = http.cache.log.position();
         Self {
             http,
-            request: request.kept(),
-            rule: cached_by.unwrap_or(RuleId::Default),
+            request: request.kept_to_pass(head),
+            rule: spoken.unwrap_or(RuleId::Default),
             plan: Plan::Pass,
             writes,
             written: None,
@@ -205,7 +206,7 @@ impl<B: Body> Exchange<B> {
         let stamp = http.cache.share.as_ref().and_then(|share| share.stamp(asked.now));
         Self {
             http,
-            request: asked.request.kept(),
+            request: asked.request.kept(asked.head),
             rule: asked.rule_id,
             plan: Plan::Record,
             writes: false,
@@ -417,7 +418,7 @@ impl<B: Body> Exchange<B> {
     ) -> Option<Response<B>> {
         let unsent = match &self.state {
             State::Waiting => true,
-            State::Recording(recording) => recording.held.is_some(),
+            State::Recording(recording) => recording.held,
             State::Passing | State::Discarding => false,
         };
         if self.plan == Plan::Record {
@@ -505,6 +506,11 @@ impl<B: Body> Exchange<B> {
         })
     }
 
+    /// The key of what is known of its path under all queries; `None` as for [`Exchange::key_parts`].
+    pub(crate) fn family(&self) -> Option<Key> {
+        self.key_parts().map(|parts| Key::family(&parts))
+    }
+
     pub(crate) fn request(&self) -> &OwnedRequest {
         &self.request
     }
@@ -515,8 +521,9 @@ impl<B: Body> Exchange<B> {
 
     /// Does something with what leads this request to its stored response. A request without a key has no such way.
     fn on_its_way<R>(&self, act: impl FnOnce(&HttpCache<B>, &Way<'_>) -> R) -> Option<R> {
+        let primary = self.primary?;
         let lines = self.request.fields.to_vec();
-        let way = self.http.way(self.primary?, self.key_parts().as_ref(), Fields::new(&lines));
+        let way = self.http.way(primary, self.key_parts().as_ref(), Fields::new(&lines));
         Some(act(&self.http, &way))
     }
 
@@ -540,6 +547,11 @@ impl<B: Body> Exchange<B> {
 
     pub(crate) fn request_time(&self) -> Timestamp {
         self.request_time
+    }
+
+    /// The log's position when the load began.
+    pub(crate) fn position(&self) -> Position {
+        self.position
     }
 }
 

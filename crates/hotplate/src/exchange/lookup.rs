@@ -205,15 +205,16 @@ impl<B: Body> HttpCache<B> {
         sought: Option<(Seek<B>, Sought)>,
     ) -> Lookup<B> {
         let head = RequestHead::new(request.method, request.fields);
-        let (rule_id, rule) = match self.admit(request, &head) {
+        let spoken = self.settings.rule_for(request.method, request.path);
+        let (rule_id, rule) = match self.admit(request, &head, spoken) {
             Ok(admitted) => admitted,
-            Err(reason) => return self.bypass(request, &head, reason, now),
+            Err(reason) => return self.bypass(request, &head, spoken, reason, now),
         };
         let method = if head.is_head() { "GET" } else { request.method };
         let body = if method == "GET" {
             None
         } else if round.body_refused {
-            return self.bypass(request, &head, Reason::RequestBodyTooLarge, now);
+            return self.bypass(request, &head, spoken, Reason::RequestBodyTooLarge, now);
         } else {
             let Some(body) = request.body else { return Lookup::NeedBody { limit: rule.max_request_body } };
             Some((request.fields.first("content-type").unwrap_or_default(), body))
@@ -221,8 +222,12 @@ impl<B: Body> HttpCache<B> {
         let name = if rule.partitioned {
             match partition(rule_id) {
                 Partition::Name(name) => Some(name),
-                Partition::Refused => return self.bypass(request, &head, Reason::PartitionRefused, now),
-                Partition::Failed => return self.bypass(request, &head, Reason::PartitionFailed, now),
+                Partition::Refused => {
+                    return self.bypass(request, &head, spoken, Reason::PartitionRefused, now);
+                }
+                Partition::Failed => {
+                    return self.bypass(request, &head, spoken, Reason::PartitionFailed, now);
+                }
             }
         } else {
             None
@@ -270,10 +275,15 @@ impl<B: Body> HttpCache<B> {
         }
     }
 
-    /// Which rule speaks, or why the request is not looked up at all.
-    fn admit(&self, request: &Request<'_>, head: &RequestHead<'_>) -> Result<(RuleId, &Rule), Reason> {
+    /// By which rule a request is looked up, or why it is not. `spoken`: as [`Settings::rule_for`] gives it.
+    fn admit(
+        &self,
+        request: &Request<'_>,
+        head: &RequestHead<'_>,
+        spoken: Option<RuleId>,
+    ) -> Result<(RuleId, &Rule), Reason> {
         let settings = &self.settings;
-        let id = settings.looked_up_by(request.method, request.path)?;
+        let id = settings.looked_up_by_rule(spoken, request.path)?;
         let rule = settings.rule(id);
         if !settings.allows_host(request.authority) {
             return Err(Reason::HostNotAllowed);

@@ -95,10 +95,11 @@ impl<B: Body> HttpCache<B> {
     ) -> Option<Stands<B>> {
         let exact = exchange.primary()?;
         let (primary, key) = (draft.primary(), draft.own_key());
-        let family = exchange.key_parts().map(|parts| Key::family(&parts));
         let local = &self.cache.local;
         let _publishing = self.cache.publishing();
-        if let (Some(variance), Some(family)) = (draft.search(), family) {
+        if let Some(variance) = draft.search()
+            && let Some(family) = exchange.family()
+        {
             self.cache.knows_search_variance.store(true, Ordering::Relaxed);
             local.insert(family, Slot::Search(Arc::clone(variance)));
         }
@@ -113,7 +114,9 @@ impl<B: Body> HttpCache<B> {
                 // A record of variants, or that the key is not storable, would hide it.
                 local.remove(&primary);
             }
-            if let (None, Some(family)) = (draft.search(), family) {
+            if draft.search().is_none()
+                && let Some(family) = exchange.family()
+            {
                 local.remove(&family);
             }
             return Some(Stands::Elsewhere(key, Arc::clone(entry)));

@@ -15,7 +15,7 @@ use hotplate_policy::time::Timestamp;
 use hotplate_policy::vary::Vary;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
-use crate::cache::{Cache, Outcome};
+use crate::cache::Outcome;
 use crate::entry::{Body, Entry, EntryParts, SelectionParts};
 use crate::exchange::client::{ClientTtl, is_own_line};
 use crate::exchange::load::{Arrived, Edits, Exchange};
@@ -23,7 +23,7 @@ use crate::exchange::lookup::{HttpCache, significant_key};
 use crate::exchange::request::Lines;
 use crate::fill::End;
 use crate::key::Key;
-use crate::log::{Footprint, Position};
+use crate::log::Footprint;
 use crate::rules::Rule;
 use crate::share::{Leading, Storing};
 use crate::tags;
@@ -38,6 +38,8 @@ pub(crate) struct Selecting {
     names: Vec<Box<str>>,
     /// Names the rule adds to those of the response, as a `Vary` line for those who cache behind us.
     added: Option<String>,
+    /// The request's values of the fields, in canonical text.
+    text: Vec<u8>,
 }
 
 impl Selecting {
@@ -61,8 +63,28 @@ impl Selecting {
         names.extend(missing.into_iter().map(Box::from));
         names.sort_unstable();
         names.dedup();
-        Ok(Self { names, added })
+        Ok(Self { names, added, text: Vec::new() })
     }
+
+    /// With the values a request has.
+    pub(crate) fn in_request<B: Body>(self, http: &HttpCache<B>, request: Fields<'_>) -> Self {
+        if self.names.is_empty() {
+            return self;
+        }
+        let text = http.selecting(self.names.iter().map(|name| &**name), request);
+        Self { text, ..self }
+    }
+}
+
+/// What was made of a response that may be stored.
+pub(crate) struct Judged<'a> {
+    pub(crate) meta: StoredMeta,
+    pub(crate) control: &'a Control<'a>,
+    pub(crate) selecting: Selecting,
+    /// Replaces what the response tells clients about freshness.
+    pub(crate) client_ttl: Option<Duration>,
+    /// The length it announces.
+    pub(crate) length: Option<u64>,
 }
 
 /// A response that will be stored once its body is complete.
@@ -70,6 +92,8 @@ impl Selecting {
 pub(crate) struct Draft {
     meta: StoredMeta,
     lines: Lines,
+    /// The length it announced.
+    length: Option<u64>,
     tags: Vec<String>,
     selecting: Selecting,
     client: Option<ClientTtl>,
@@ -81,26 +105,19 @@ pub(crate) struct Draft {
     key: Key,
     /// The key by the part of the query that matters; `key` if all of it does.
     primary: Key,
-    /// The key under which request fields select it, and their text; none where no field does.
-    variant: Option<(Key, Vec<u8>)>,
-    authority: Box<[u8]>,
-    path: Box<str>,
+    /// The key under which request fields select it; none where no field does.
+    variant: Option<Key>,
 }
 
 impl Draft {
-    /// # Arguments
-    ///
-    /// `client_ttl`: replaces what the response tells clients about freshness.
     pub(crate) fn new<B: Body>(
         exchange: &Exchange<B>,
         rule: &Rule,
         arrived: &Arrived<'_>,
-        mut meta: StoredMeta,
-        control: &Control<'_>,
-        selecting: Selecting,
-        client_ttl: Option<Duration>,
+        judged: Judged<'_>,
     ) -> Self {
         let Arrived { fields, dependency, now, .. } = *arrived;
+        let Judged { mut meta, control, selecting, client_ttl, length } = judged;
         let key = exchange.primary().unwrap_or(Key::from_u128(0));
         meta.lifetime = jittered(meta.lifetime, exchange.jitter(), key, now);
         let client = client_ttl.map(|ttl| ClientTtl::new(ttl, exchange.is_partitioned()));
@@ -108,7 +125,7 @@ impl Draft {
             // `Age` and `X-Cache` are made anew for each answer.
             !name.eq_ignore_ascii_case(b"age") && !name.eq_ignore_ascii_case(b"x-cache") && !is_own_line(name)
         });
-        let mut lines = Lines::default();
+        let mut lines = Lines::with_room_for(fields);
         if let Some((name, value)) = client.map(ClientTtl::line) {
             lines.push(name, &value);
         }
@@ -123,13 +140,8 @@ impl Draft {
             Some(parts) if !search.is_default() => significant_key(&parts, &search),
             _ => key,
         };
+        let variant = (!selecting.names.is_empty()).then(|| primary.variant(&selecting.text));
         let request = exchange.request();
-        let variant = (!selecting.names.is_empty()).then(|| {
-            let lines = request.fields.to_vec();
-            let names = selecting.names.iter().map(|name| &**name);
-            let text = exchange.http().selecting(names, Fields::new(&lines));
-            (primary.variant(&text), text)
-        });
         let captures = rule.pattern.captures(&request.path);
         let mut tags: Vec<String> = rule.tags.iter().map(|template| template.render(&captures)).collect();
         if let Some(dependency) = dependency {
@@ -146,6 +158,7 @@ impl Draft {
         Self {
             meta,
             lines,
+            length,
             tags,
             selecting,
             client,
@@ -157,8 +170,6 @@ impl Draft {
             key,
             primary,
             variant,
-            authority: request.authority.clone(),
-            path: request.path.clone(),
         }
     }
 
@@ -177,8 +188,9 @@ impl Draft {
         Self {
             meta,
             lines: lines.clone(),
+            length: None,
             tags: Vec::new(),
-            selecting: Selecting { names: Vec::new(), added: None },
+            selecting: Selecting { names: Vec::new(), added: None, text: Vec::new() },
             client: None,
             search: None,
             withholds: false,
@@ -186,8 +198,6 @@ impl Draft {
             key,
             primary: key,
             variant: None,
-            authority: Box::default(),
-            path: Box::default(),
         }
     }
 
@@ -212,11 +222,16 @@ impl Draft {
 
     /// The key under which lookups find it: its variant's, or the primary one.
     pub(crate) fn own_key(&self) -> Key {
-        self.variant.as_ref().map_or(self.primary, |(variant, _)| *variant)
+        self.variant.unwrap_or(self.primary)
     }
 
     pub(crate) fn meta(&self) -> &StoredMeta {
         &self.meta
+    }
+
+    /// The length the response has announced.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.length
     }
 
     /// The first stored line of this (lower-case) name.
@@ -224,9 +239,10 @@ impl Draft {
         self.lines.iter().find(|(own, _)| own.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
-    /// What the client is told beside what the application said.
-    pub(crate) fn add_to(&self, edits: &mut Edits, now: Timestamp) {
+    /// What the client is told beside what the application said, when that has just come.
+    pub(crate) fn add_to(&self, edits: &mut Edits) {
         if let Some(client) = self.client {
+            let now = self.meta.response_time;
             edits.replace_freshness = true;
             edits.append.extend(client.fields(self.meta.age(now).as_secs(), now));
         }
@@ -238,7 +254,7 @@ impl Draft {
     /// Gives a complete 200 without a validator a strong one, made from its content (RFC 9110 §8.8.3).
     pub(crate) fn make_etag(&mut self, body: &[u8]) {
         if self.meta.status == 200 && self.field("etag").is_none() {
-            self.lines.push(b"etag", format!("\"{:032x}\"", xxh3_128(body)).as_bytes());
+            self.lines.push(b"etag", &entity_tag(xxh3_128(body)));
             self.meta.flags = self.meta.flags.with(Flags::GENERATED_ETAG).with(Flags::HAS_ETAG);
         }
     }
@@ -250,24 +266,22 @@ impl Draft {
         }
     }
 
-    /// The entry with this body.
-    pub(crate) fn entry<B: Body>(&self, cache: &Cache<B>, position: Position, body: B) -> Entry<B> {
+    /// The entry of an exchange with this body.
+    pub(crate) fn entry<B: Body>(&self, exchange: &Exchange<B>, body: B) -> Entry<B> {
+        let request = exchange.request();
         let footprint = Footprint::new(
-            &cache.log,
+            &exchange.http().cache.log,
             self.key,
-            &self.authority,
-            self.path.as_bytes(),
+            &request.authority,
+            request.path.as_bytes(),
             self.tags.iter().map(String::as_str),
         );
+        let Selecting { names, text, .. } = &self.selecting;
         Entry::new(EntryParts {
             meta: self.meta,
-            position,
+            position: exchange.position(),
             footprint,
-            selection: self.variant.as_ref().map(|(variant, text)| SelectionParts {
-                variant: *variant,
-                text,
-                names: &self.selecting.names,
-            }),
+            selection: self.variant.map(|variant| SelectionParts { variant, text, names }),
             fields: self.lines.iter(),
             tags: &self.tags,
             partitioned: self.partitioned,
@@ -296,8 +310,7 @@ impl<B: Body> HttpCache<B> {
         if let (Some(share), Some(stamp)) = (&self.cache.share, stamp) {
             let names = &draft.selecting.names;
             let vary = (!names.is_empty()).then(|| Leading::Vary(primary, names.clone()));
-            let family = exchange.key_parts().map(|parts| Key::family(&parts));
-            let search = draft.search.as_ref().and(family).map(|family| {
+            let search = draft.search.as_ref().and_then(|_| exchange.family()).map(|family| {
                 let lines =
                     draft.lines.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"no-vary-search"));
                 Leading::Search(family, lines.map(|(_, value)| value).collect::<Vec<_>>().join(&b", "[..]))
@@ -335,6 +348,16 @@ impl<B> Stands<B> {
     }
 }
 
+/// A strong entity tag: 32 hexadecimal digits.
+fn entity_tag(hash: u128) -> [u8; 34] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut tag = [b'"'; 34];
+    for (digits, byte) in tag[1..33].chunks_exact_mut(2).zip(hash.to_be_bytes()) {
+        digits.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+    tag
+}
+
 /// The tag of a cache group (RFC 9875): groups belong to one origin, and share no names with a developer's tags.
 pub(crate) fn group_tag(scheme: &[u8], authority: &[u8], group: &str) -> String {
     let origin = String::from_utf8_lossy(authority).to_ascii_lowercase();
@@ -351,4 +374,17 @@ fn jittered(lifetime: Duration, jitter: f64, key: Key, now: Timestamp) -> Durati
     #[allow(clippy::cast_precision_loss, reason = "a fraction needs no 64 bits")]
     let part = jitter * (draw as f64 / u64::MAX as f64);
     lifetime.mul_f64(1.0 - part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entity_tag_is_the_hash_in_hexadecimal_digits() {
+        for hash in [0, 1, 0x0123_4567_89ab_cdef_0011_2233_4455_6677, u128::MAX] {
+            let written = format!("\"{hash:032x}\"");
+            assert_eq!(entity_tag(hash), *written.as_bytes());
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The request as the engine takes it: borrowed for a lookup, owned for the length of a load.
 
 use hotplate_policy::fields::{Connection, Fields};
-use hotplate_policy::request::RequestHead;
+use hotplate_policy::request::{KeptHead, RequestHead};
 
 use crate::key::percent_decode;
 
@@ -31,8 +31,20 @@ pub struct Request<'a> {
 
 impl Request<'_> {
     /// A copy that lives as long as a load does.
+    ///
+    /// `head`: what was read of this request.
     #[must_use]
-    pub(crate) fn kept(&self) -> OwnedRequest {
+    pub(crate) fn kept(&self, head: &RequestHead<'_>) -> OwnedRequest {
+        self.kept_with(head, Lines::copy(self.fields))
+    }
+
+    /// A copy without the field lines, of which nothing is asked any more where the answer only passes.
+    #[must_use]
+    pub(crate) fn kept_to_pass(&self, head: &RequestHead<'_>) -> OwnedRequest {
+        self.kept_with(head, Lines::default())
+    }
+
+    fn kept_with(&self, head: &RequestHead<'_>, fields: Lines) -> OwnedRequest {
         OwnedRequest {
             method: self.method.into(),
             scheme: self.scheme.into(),
@@ -41,7 +53,8 @@ impl Request<'_> {
             root: self.root.into(),
             path: self.path.into(),
             query: self.query.into(),
-            fields: Lines::copy(self.fields.iter()),
+            fields,
+            head: head.kept(),
         }
     }
 }
@@ -57,13 +70,25 @@ pub(crate) struct OwnedRequest {
     pub(crate) path: Box<str>,
     pub(crate) query: Box<[u8]>,
     pub(crate) fields: Lines,
+    head: KeptHead,
 }
 
 impl OwnedRequest {
     /// Gives `read` the head as policy takes it.
     pub(crate) fn with_head<R>(&self, read: impl FnOnce(&RequestHead<'_>) -> R) -> R {
         let lines = self.fields.to_vec();
-        read(&RequestHead::new(&self.method, Fields::new(&lines)))
+        read(&self.head.over(&self.method, Fields::new(&lines)))
+    }
+
+    /// The head of the load, over lines of [`OwnedRequest::fields`]: that of a HEAD was a GET.
+    pub(crate) fn load_head<'a>(&'a self, lines: &'a [(&'a [u8], &'a [u8])]) -> RequestHead<'a> {
+        let method = if &*self.method == "HEAD" { "GET" } else { &*self.method };
+        self.head.over(method, Fields::new(lines))
+    }
+
+    /// Whether the client holds a copy that a stored response may confirm.
+    pub(crate) fn is_conditional(&self) -> bool {
+        self.head.is_conditional()
     }
 
     /// A raw path of the same origin as rules see it: percent-decoded, without the prefix the application is
@@ -86,19 +111,28 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    /// No lines, and room for those of a head and the few that are added to them here.
+    pub(crate) fn with_room_for(fields: Fields<'_>) -> Self {
+        let text: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let lines = (fields.iter().count() + 2).next_power_of_two();
+        Self { text: Vec::with_capacity(text + 64), ends: Vec::with_capacity(lines) }
+    }
+
     /// Copies lines in their order.
-    pub(crate) fn copy<'a>(lines: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Self {
-        let mut copied = Self { text: Vec::with_capacity(512), ends: Vec::with_capacity(16) };
-        for (name, value) in lines {
-            copied.push(name, value);
-        }
+    pub(crate) fn copy(fields: Fields<'_>) -> Self {
+        let mut copied = Self::with_room_for(fields);
+        fields.iter().for_each(|(name, value)| copied.push(name, value));
         copied
     }
 
     /// Copies the lines that are not of one connection alone.
     pub(crate) fn stored(fields: Fields<'_>) -> Self {
         let connection = Connection::of(fields);
-        Self::copy(fields.iter().filter(|(name, _)| !connection.covers(name)))
+        let mut copied = Self::with_room_for(fields);
+        for (name, value) in fields.iter().filter(|(name, _)| !connection.covers(name)) {
+            copied.push(name, value);
+        }
+        copied
     }
 
     /// Adds a line at the end. Text beyond 4 GiB in all is dropped; no server accepts such a head.
@@ -137,7 +171,7 @@ mod tests {
     #[test]
     fn copied_lines_keep_order_and_repeated_names() {
         let lines: [(&[u8], &[u8]); 4] = [(b"a", b"1"), (b"b", b""), (b"a", b"2"), (b"", b"x")];
-        let copied = Lines::copy(lines);
+        let copied = Lines::copy(Fields::new(&lines));
         assert_eq!(copied.to_vec(), lines);
     }
 }

@@ -15,9 +15,22 @@ use crate::watch::outcomes::Answered;
 
 /// Host, path and query, as people write them.
 fn url(authority: &[u8], path: &[u8], query: &[u8]) -> String {
-    let text = String::from_utf8_lossy;
-    let separator = if query.is_empty() { "" } else { "?" };
-    format!("{}{}{separator}{}", text(authority), text(path), text(query))
+    let mut text = String::with_capacity(authority.len() + path.len() + 1 + query.len());
+    push(&mut text, authority);
+    push(&mut text, path);
+    if !query.is_empty() {
+        text.push('?');
+        push(&mut text, query);
+    }
+    text
+}
+
+/// Adds what is mostly text.
+fn push(text: &mut String, part: &[u8]) {
+    match std::str::from_utf8(part) {
+        Ok(part) => text.push_str(part),
+        Err(_) => text.push_str(&String::from_utf8_lossy(part)),
+    }
 }
 
 impl<B: Body> HttpCache<B> {
@@ -99,7 +112,7 @@ impl<B: Body> Exchange<B> {
         let request = self.request();
         self.watch().decisions.keep(Seen {
             at: self.request_time(),
-            method: request.method.to_string(),
+            method: (*request.method).to_owned(),
             url: url(&request.authority, &request.raw_path, &request.query),
             outcome,
             decision: Decision::new(act, reason),
@@ -113,5 +126,22 @@ impl<B: Body> Exchange<B> {
         let request = self.request();
         let method = if &*request.method == "HEAD" { "GET" } else { &request.method };
         format!("{method} {}", url(&request.authority, &request.raw_path, &request.query))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_written_whatever_its_bytes() {
+        for (authority, path, query, written) in [
+            (&b"example.org"[..], &b"/a"[..], &b""[..], "example.org/a"),
+            (b"example.org", b"/a", b"x=1&y", "example.org/a?x=1&y"),
+            (b"\xff", "/k\u{e4}se".as_bytes(), b"\xc3", "\u{fffd}/k\u{e4}se?\u{fffd}"),
+            (b"", b"", b"", ""),
+        ] {
+            assert_eq!(url(authority, path, query), written);
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::sync::Mutex;
-use crate::key::Key;
+use crate::key::{Key, Spreading};
 use crate::log::Position;
 
 const SHARDS: usize = 16;
@@ -42,7 +42,7 @@ pub struct Fills<T> {
     shards: Box<[Shard<T>]>,
 }
 
-type Shard<T> = Arc<Mutex<HashMap<Key, Arc<Fill<T>>>>>;
+type Shard<T> = Arc<Mutex<HashMap<Key, Arc<Fill<T>>, Spreading>>>;
 
 struct Fill<T> {
     position: Position,
@@ -67,7 +67,7 @@ impl<T> Fills<T> {
     /// No loads.
     #[must_use]
     pub fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Arc::new(Mutex::new(HashMap::new()))).collect() }
+        Self { shards: (0..SHARDS).map(|_| Arc::new(Mutex::new(HashMap::default()))).collect() }
     }
 
     /// Asks to load `key`.

@@ -109,7 +109,7 @@ impl Footprint {
         tags: impl IntoIterator<Item = &'t str>,
     ) -> Self {
         let seed = log.seed();
-        let mut targets = Vec::with_capacity(10);
+        let mut targets = Vec::with_capacity(16);
         let named = [Target::Key(key), Target::Path(path), Target::Uri { authority, path }];
         targets.extend(named.iter().filter_map(|target| TargetId::of(seed, target)));
         targets.extend(tags.into_iter().filter_map(|tag| TargetId::of(seed, &Target::Tag(tag))));

@@ -9,7 +9,6 @@
 //! ([`Entry::weight`]), and [`INDEX_BYTES`] for its place in the index.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +19,7 @@ use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use crate::entry::{Began, Body, Entry};
 use crate::ghosts::Ghosts;
-use crate::key::Key;
+use crate::key::{Key, Spreading};
 use crate::laying_out::LayingOut;
 
 /// What the index takes for one entry, ghosts of evicted keys included; measured by `tests/memory.rs`.
@@ -136,7 +135,7 @@ impl VaryRecord {
 
 /// Stored responses of this process, at most so many bytes of them.
 pub struct LocalTier<B> {
-    slots: Cache<Place, Slot<B>, ByWeight, PlaceHashing, Evictions>,
+    slots: Cache<Place, Slot<B>, ByWeight, Spreading, Evictions>,
     evicted: Arc<Evicted>,
     most_for_one: u64,
     laying_out: LayingOut,
@@ -157,7 +156,7 @@ impl<B: Body> LocalTier<B> {
         let heavy = ghosts.heavy();
         let evicted = Arc::new(Evicted { count: AtomicU64::new(0), heavy, ghosts: Mutex::new(ghosts) });
         let lifecycle = Evictions(Arc::clone(&evicted));
-        let hashing = PlaceHashing::new();
+        let spreading = Spreading::default();
         let slots = match OptionsBuilder::new()
             .estimated_items_capacity(estimated)
             .weight_capacity(max_bytes)
@@ -166,8 +165,8 @@ impl<B: Body> LocalTier<B> {
             .shards(shards)
             .build()
         {
-            Ok(options) => Cache::with_options(options, ByWeight, hashing, lifecycle),
-            Err(_) => Cache::with(estimated, max_bytes, ByWeight, hashing, lifecycle),
+            Ok(options) => Cache::with_options(options, ByWeight, spreading, lifecycle),
+            Err(_) => Cache::with(estimated, max_bytes, ByWeight, spreading, lifecycle),
         };
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let most_for_one = (slots.shard_capacity() as f64 * OFTEN_USED_PART) as u64;
@@ -363,63 +362,6 @@ impl Place {
     }
 }
 
-/// Mixes a key with numbers of this tier. Keys are digests, but anybody can compute them: without the mixing,
-/// URLs could be searched for whose keys all fall into one place of the index.
-#[derive(Clone, Debug)]
-struct PlaceHashing {
-    low: u64,
-    high: u64,
-}
-
-impl PlaceHashing {
-    fn new() -> Self {
-        let random = RandomState::new();
-        Self { low: random.hash_one(0), high: random.hash_one(1) }
-    }
-}
-
-impl BuildHasher for PlaceHashing {
-    type Hasher = PlaceHasher;
-
-    fn build_hasher(&self) -> PlaceHasher {
-        PlaceHasher { low: self.low, high: self.high }
-    }
-}
-
-struct PlaceHasher {
-    low: u64,
-    high: u64,
-}
-
-/// An odd number whose bits look random.
-const MIXER: u64 = 0xA076_1D64_78BD_642F;
-
-/// Both halves of a product, one over the other.
-fn folded(one: u64, other: u64) -> u64 {
-    let product = u128::from(one) * u128::from(other);
-    #[allow(clippy::cast_possible_truncation, reason = "halves of a number are what is wanted")]
-    let (low, high) = (product as u64, (product >> 64) as u64);
-    low ^ high
-}
-
-impl Hasher for PlaceHasher {
-    fn finish(&self) -> u64 {
-        // One multiplication leaves patterns in the low bits where only a few bits of the keys differ.
-        folded(folded(self.low, self.high), MIXER)
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    /// The halves of a place, one after the other.
-    fn write_u64(&mut self, number: u64) {
-        (self.low, self.high) = (self.high, self.low.rotate_left(32) ^ number);
-    }
-}
-
 impl<B: Body> fmt::Debug for LocalTier<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalTier")
@@ -549,20 +491,6 @@ mod tests {
             assert!(back.rev().all(heavy));
             let left = (0..60).filter(|number| tier.get(&key(*number)).is_some()).count();
             assert_eq!(left < 40, is_remembered, "{left}");
-        }
-    }
-
-    #[test]
-    fn keys_that_share_half_their_bits_spread_over_the_index() {
-        let places = [0, u128::from(u64::MAX), u128::MAX << 64];
-        for (fixed, _) in places.into_iter().flat_map(|fixed| (0..100).map(move |draw| (fixed, draw))) {
-            let hashing = PlaceHashing::new();
-            let mut low_bits: Vec<u64> = (0..4096_u128)
-                .map(|number| hashing.hash_one(Place::of(Key::from_u128(fixed ^ (number << 40)))) % 4096)
-                .collect();
-            low_bits.sort_unstable();
-            low_bits.dedup();
-            assert!(low_bits.len() > 1_000, "{}", low_bits.len());
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::key::Key;
+use crate::key::{Key, Spreading};
 
 /// So many labels are kept.
 const MOST: usize = 2048;
@@ -33,7 +33,7 @@ pub(crate) struct Labels(Mutex<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     labels: Vec<Label>,
-    places: HashMap<Key, usize>,
+    places: HashMap<Key, usize, Spreading>,
     /// Where the next look begins.
     hand: usize,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hotplate_policy::reason::Reason;
 use hotplate_policy::time::Timestamp;
 
-use super::{Came, ChunkStep, Edits, Exchange, Purpose, State};
+use super::{Came, ChunkStep, Edits, Exchange, Purpose, Recording, State};
 use crate::cache::Outcome;
 use crate::entry::Body;
 use crate::exchange::publish::Draft;
@@ -14,10 +14,13 @@ use crate::fill::End;
 impl<B: Body> Exchange<B> {
     pub(super) fn pass_chunk(&mut self) -> ChunkStep<B> {
         let State::Recording(recording) = &mut self.state else { return ChunkStep::Send };
-        match (self.answered, recording.held.take()) {
-            (true, _) => ChunkStep::Drop,
-            (false, Some(edits)) => ChunkStep::SendHead(edits),
-            (false, None) => ChunkStep::Send,
+        let was_held = std::mem::take(&mut recording.held);
+        match &self.state {
+            _ if self.answered => ChunkStep::Drop,
+            State::Recording(Recording { purpose: Purpose::Store(draft), .. }) if was_held => {
+                ChunkStep::SendHead(self.edits_of(draft))
+            }
+            _ => ChunkStep::Send,
         }
     }
 
@@ -35,7 +38,7 @@ impl<B: Body> Exchange<B> {
             return None;
         };
         self.remember_not_storable(reason, now);
-        recording.held.map(|_| self.edits(reason, false))
+        recording.held.then(|| self.edits(reason, false))
     }
 
     pub(super) fn complete(&mut self, now: Timestamp) -> ChunkStep<B> {
@@ -45,15 +48,14 @@ impl<B: Body> Exchange<B> {
         let body = B::join(recording.chunks);
         let (entry, stored) = match recording.purpose {
             Purpose::Share(status, lines) => {
-                let entry =
-                    Draft::unstored(self, status, &lines, now).entry(&self.http.cache, self.position, body);
+                let entry = Draft::unstored(self, status, &lines, now).entry(self, body);
                 let stale = self.origin.stale.clone();
                 self.finish_permit(End::Failed(Outcome::Response(Arc::new(entry), stale)));
                 return if self.answered { ChunkStep::Drop } else { ChunkStep::Send };
             }
             Purpose::Store(mut draft) => {
                 draft.make_etag(body.as_slice());
-                let entry = Arc::new(draft.entry(&self.http.cache, self.position, body));
+                let entry = Arc::new(draft.entry(self, body));
                 let http = Arc::clone(&self.http);
                 let stored = http.publish(self, &draft, Arc::clone(&entry));
                 if let Some(end) = stored.end() {
@@ -67,8 +69,8 @@ impl<B: Body> Exchange<B> {
         self.http.cache.retries.clear(self.origin.key);
         match (self.answered, recording.held) {
             (true, _) => ChunkStep::Drop,
-            (false, None) => ChunkStep::Send,
-            (false, Some(_)) => {
+            (false, false) => ChunkStep::Send,
+            (false, true) => {
                 self.answered = true;
                 ChunkStep::Answer(self.answer_from(entry, now, Came { confirmed: false, stored }))
             }

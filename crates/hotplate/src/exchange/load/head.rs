@@ -21,7 +21,7 @@ use hotplate_policy::validation::{self, Precondition};
 use super::{Arrived, Came, Dependency, Edits, Exchange, HeadStep, Purpose, Recording, State, Trouble};
 use crate::entry::{Body, Entry};
 use crate::exchange::client::is_own_line;
-use crate::exchange::publish::{Draft, Selecting};
+use crate::exchange::publish::{Draft, Judged, Selecting};
 use crate::exchange::request::Lines;
 use crate::exchange::response::{CACHE_NAME, Response};
 use crate::fill::End;
@@ -33,9 +33,7 @@ impl<B: Body> Exchange<B> {
         let Arrived { status, fields, dependency, now, .. } = *arrived;
         let settings = &self.http.settings;
         let request_lines = self.request.fields.to_vec();
-        // The load of a HEAD was a GET.
-        let method = if &*self.request.method == "HEAD" { "GET" } else { &*self.request.method };
-        let head = RequestHead::new(method, Fields::new(&request_lines));
+        let head = self.request.load_head(&request_lines);
         let layers = Layers {
             profile: settings.profile,
             dependency: dependency.map(|dependency| &dependency.directives),
@@ -46,7 +44,7 @@ impl<B: Body> Exchange<B> {
         let facts = StoreFacts {
             profile: settings.profile,
             request: &head,
-            method_in_key: method != "GET",
+            method_in_key: head.method != "GET",
             partitioned: self.is_partitioned(),
             cookies_ignored: rule.cookies != Cookies::Guard,
             store_set_cookie: rule.cookies == Cookies::DangerStore,
@@ -55,50 +53,57 @@ impl<B: Body> Exchange<B> {
         if arrived.trailers {
             return Err(Reason::Trailers);
         }
-        if announced_length(fields)?.is_some_and(|length| length > settings.max_body) {
+        let length = announced_length(fields)?;
+        if length.is_some_and(|length| length > settings.max_body) {
             return Err(Reason::TooLarge);
         }
-        let selecting = Selecting::of(fields, &rule.vary)?;
+        let selecting = Selecting::of(fields, &rule.vary)?.in_request(&self.http, head.fields);
         let meta = StoredMeta::new(settings.profile, &control, status, fields, self.request_time, now);
         let client_ttl = client_ttl(rule, dependency).filter(|_| {
             // What the application keeps from every cache stays kept from the client's.
             control.private == Scope::Absent && !control.no_store
         });
-        Ok(Draft::new(self, rule, arrived, meta, &control, selecting, client_ttl))
+        Ok(Draft::new(self, rule, arrived, Judged { meta, control: &control, selecting, client_ttl, length }))
     }
 
     pub(super) fn start_recording(&mut self, draft: Draft, arrived: &Arrived<'_>) -> HeadStep<B> {
-        let Arrived { status, fields, now, .. } = *arrived;
-        let expected = announced_length(fields).unwrap_or_default();
-        let mut edits = self.edits(self.origin.reason, true);
-        draft.add_to(&mut edits, now);
+        let Arrived { status, fields, .. } = *arrived;
+        let expected = draft.length();
         let wants_etag = status == 200 && expected.is_some() && !fields.contains("etag");
         let answer = if self.answered { None } else { self.not_modified(&draft) };
-        let hold = !self.answered && answer.is_none() && wants_etag && !draft.withholds();
+        let held = !self.answered && answer.is_none() && wants_etag && !draft.withholds();
+        let step = match answer {
+            Some(response) => HeadStep::Answer(response),
+            None if held => HeadStep::Hold,
+            None => HeadStep::Send(self.edits_of(&draft)),
+        };
+        if !held {
+            self.come_to(Answered::Miss);
+        }
+        self.answered |= matches!(step, HeadStep::Answer(_));
         self.state = State::Recording(Recording {
             purpose: Purpose::Store(Box::new(draft)),
             chunks: Vec::with_capacity(1),
             size: 0,
             expected,
-            held: hold.then(|| edits.clone()),
+            held,
         });
-        match answer {
-            Some(response) => {
-                self.come_to(Answered::Miss);
-                self.answered = true;
-                HeadStep::Answer(response)
-            }
-            None if hold => HeadStep::Hold,
-            None => {
-                self.come_to(Answered::Miss);
-                HeadStep::Send(edits)
-            }
-        }
+        step
+    }
+
+    /// What the client is told of a response that is being recorded.
+    pub(super) fn edits_of(&self, draft: &Draft) -> Edits {
+        let mut edits = self.edits(self.origin.reason, true);
+        draft.add_to(&mut edits);
+        edits
     }
 
     /// A 304 for a client that has this representation already, where the application's own validators tell
     /// so before the body has come.
     pub(super) fn not_modified(&self, draft: &Draft) -> Option<Response<B>> {
+        if !self.request.is_conditional() {
+            return None;
+        }
         let meta = draft.meta();
         let met = self.request.with_head(|head| {
             let etag = draft.field("etag");
@@ -107,7 +112,7 @@ impl<B: Body> Exchange<B> {
         if met != Precondition::NotModified {
             return None;
         }
-        let entry = Arc::new(draft.entry(&self.http.cache, self.position, B::join(Vec::new())));
+        let entry = Arc::new(draft.entry(self, B::join(Vec::new())));
         Some(self.answer_from(entry, meta.response_time, Came { confirmed: false, stored: true }))
     }
 
@@ -132,7 +137,7 @@ impl<B: Body> Exchange<B> {
                 chunks: Vec::with_capacity(1),
                 size: 0,
                 expected: announced_length(fields).unwrap_or_default(),
-                held: None,
+                held: false,
             });
         } else {
             self.finish_permit(End::NotStorable);
@@ -213,7 +218,7 @@ impl<B: Body> Exchange<B> {
         let (entry, stored) = match self.draft(rule, &merged) {
             Ok(mut draft) => {
                 draft.keep_generated_etag(stale.meta().flags);
-                let entry = Arc::new(draft.entry(&http.cache, self.position, stale.body().share()));
+                let entry = Arc::new(draft.entry(self, stale.body().share()));
                 let stored = http.publish(self, &draft, Arc::clone(&entry));
                 (entry, stored.end())
             }
@@ -221,7 +226,7 @@ impl<B: Body> Exchange<B> {
                 http.cache.counters.count_not_stored(reason);
                 self.on_its_way(|http, way| http.forget(way, self.origin.key, stale));
                 let draft = Draft::unstored(self, stale.meta().status, &Lines::stored(merged.fields), now);
-                (Arc::new(draft.entry(&http.cache, self.position, stale.body().share())), None)
+                (Arc::new(draft.entry(self, stale.body().share())), None)
             }
         };
         if !self.answered {
@@ -254,6 +259,9 @@ impl<B: Body> Exchange<B> {
 
     /// A 304 for a client whose condition the load did not carry, where the application's own validators meet it.
     fn unstored_not_modified(&self, arrived: &Arrived<'_>, edits: &Edits) -> Option<Response<B>> {
+        if !self.request.is_conditional() {
+            return None;
+        }
         let Arrived { status, fields, now, .. } = *arrived;
         let last_modified = fields.first("last-modified").and_then(Timestamp::parse_http_date);
         let etag = fields.first("etag");
@@ -263,7 +271,7 @@ impl<B: Body> Exchange<B> {
         let met = self.request.with_head(|head| validation::evaluate(head, etag, last_modified, now, status));
         (met == Precondition::NotModified).then(|| {
             let draft = Draft::unstored(self, status, &Lines::stored(fields), now);
-            let entry = draft.entry(&self.http.cache, self.position, B::join(Vec::new()));
+            let entry = draft.entry(self, B::join(Vec::new()));
             Response::not_modified(Arc::new(entry), edits.append.clone())
         })
     }

@@ -34,7 +34,7 @@ impl<B: Body> Exchange<B> {
         let further =
             invalidation::further_targets(&request.scheme, &request.authority, &request.raw_path, fields);
         let mut paths: Vec<String> = further.map(|path| request.relative(&path)).collect();
-        paths.push(request.path.to_string());
+        paths.push((*request.path).to_owned());
         let groups = groups::invalidated_groups(fields, false);
         let tags = groups.iter().map(|group| group_tag(&request.scheme, &request.authority, group)).collect();
         let written = Written { paths, tags, at };

@@ -28,7 +28,8 @@ impl<B: Body> HttpCache<B> {
     ) -> Decision {
         let forwarded = |reason| Decision::new(Act::Forwarded, reason);
         let head = RequestHead::new(request.method, request.fields);
-        let rule = match self.admit(request, &head) {
+        let spoken = self.settings.rule_for(request.method, request.path);
+        let rule = match self.admit(request, &head, spoken) {
             Ok((_, rule)) => rule,
             Err(reason) => return forwarded(reason),
         };
@@ -80,7 +81,7 @@ impl<B: Body> HttpCache<B> {
         partition: &mut dyn FnMut(RuleId) -> Partition,
     ) -> Result<Key, Reason> {
         let head = RequestHead::new(request.method, request.fields);
-        self.admit(request, &head)?;
+        self.admit(request, &head, self.settings.rule_for(request.method, request.path))?;
         let name = self.name_of(request, partition)?;
         let mut normalised = Vec::new();
         let parts = self.parts(request, name.as_deref(), &mut normalised).ok_or(Reason::RequestBody)?;

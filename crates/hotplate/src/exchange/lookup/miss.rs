@@ -10,6 +10,7 @@ use hotplate_policy::time::Timestamp;
 use super::find::Found;
 use super::{Asked, HttpCache, Lookup, Seek};
 use crate::cache::Outcome;
+use crate::config::RuleId;
 use crate::entry::Body;
 use crate::exchange::load::{Exchange, Origin};
 use crate::exchange::request::Request;
@@ -207,16 +208,18 @@ impl<B: Body> HttpCache<B> {
 
     /// Forwarded; the answer is not stored.
     fn pass(self: &Arc<Self>, asked: &Asked<'_>, reason: Reason) -> Lookup<B> {
-        self.bypass(asked.request, asked.head, reason, asked.now)
+        self.bypass(asked.request, asked.head, Some(asked.rule_id), reason, asked.now)
     }
 
+    /// Forwarded without being looked up. `spoken`: the rule that speaks for the request, if one does.
     pub(super) fn bypass(
         self: &Arc<Self>,
         request: &Request<'_>,
         head: &RequestHead<'_>,
+        spoken: Option<RuleId>,
         reason: Reason,
         now: Timestamp,
     ) -> Lookup<B> {
-        Lookup::Forward(Exchange::bypass(Arc::clone(self), request, head, reason, now))
+        Lookup::Forward(Exchange::bypass(Arc::clone(self), request, head, spoken, reason, now))
     }
 }
