@@ -1,8 +1,8 @@
 //! A stored response.
 //!
-//! What decisions need (times, lifetimes, flags, log position) stands open in the struct; field lines and tags are
-//! one block of text, because most of them are only ever copied to a client. The body stays in the memory its
-//! server put it into.
+//! What decisions need (times, lifetimes, flags, log position) stands open in the struct; field lines, tags and what the
+//! entry answers to are one block, because most of them are only ever copied to a client, or looked at after an
+//! invalidation. The body stays in the memory its server put it into.
 //!
 //! # Reading
 //!
@@ -25,13 +25,20 @@ pub use selection::{Selection, SelectionParts};
 
 use self::packed::PackedMeta;
 
-use crate::log::{Footprint, Position};
+use crate::key::Key;
+use crate::log::{Footprint, Position, Targets};
 
 /// What an allocator adds to a block, on average.
 const ALLOCATION_BYTES: usize = 16;
 
 /// The two counters before a value in an `Arc`.
 const SHARED_BYTES: usize = 16;
+
+/// The length of a footprint, at the end of a head.
+const LENGTH_BYTES: usize = size_of::<u32>();
+
+/// Stands where nothing selects an entry.
+const NO_VARIANT: Key = Key::from_u128(0);
 
 /// A response body, in whatever memory its server keeps bodies.
 pub trait Body: Send + Sync + Sized + 'static {
@@ -89,14 +96,14 @@ pub struct Entry<B> {
     meta: PackedMeta,
     /// The log's position when the load began.
     pub position: Position,
-    /// What it answers to in the log.
-    pub footprint: Footprint,
     verified: AtomicU64,
     /// How often it was served here.
     hits: AtomicU32,
-    /// What selects it, if anything does; field lines; tags.
-    head: Box<[u8]>,
     extent: Extent,
+    /// The key of the variant, where anything selects it.
+    variant: Key,
+    /// What selects it, if anything does; field lines; tags; what it answers to in the log, and the length of that.
+    head: Box<[u8]>,
     body: B,
 }
 
@@ -190,14 +197,15 @@ impl<B: Body> Entry<B> {
         for tag in parts.tags {
             lines::push_tag(&mut head, tag);
         }
+        push_footprint(&mut head, &parts.footprint);
         Self {
             meta: parts.meta.into(),
             position: parts.position,
-            footprint: parts.footprint,
             verified: AtomicU64::new(parts.position.as_u64()),
             hits: AtomicU32::new(0),
-            head: head.into(),
             extent: Extent::new(fields_bytes, parts.partitioned).with(Extent::SELECTED, selected),
+            variant: parts.selection.map_or(NO_VARIANT, |parts| parts.variant),
+            head: head.into(),
             body: parts.body,
         }
     }
@@ -205,7 +213,7 @@ impl<B: Body> Entry<B> {
     /// What of a request selects it among the responses of its primary key; `None` where nothing does, or too much.
     #[must_use]
     pub fn selection(&self) -> Option<Selection<'_>> {
-        self.extent.has(Extent::SELECTED).then(|| Selection::first(&self.head)).flatten()
+        self.extent.has(Extent::SELECTED).then(|| Selection::first(self.variant, &self.head)).flatten()
     }
 
     /// The field lines, in the order in which they came, repeated names kept.
@@ -232,12 +240,13 @@ impl<B: Body> Entry<B> {
 
     /// The tags.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        let mut rest = self.tags_block();
-        std::iter::from_fn(move || {
-            let (tag, after) = lines::next_tag(rest)?;
-            rest = after;
-            Some(tag)
-        })
+        lines::tags(self.tags_block())
+    }
+
+    /// What it answers to in the log.
+    #[must_use]
+    pub fn footprint(&self) -> Targets<'_> {
+        Targets::from_bytes(split_footprint(&self.head).1)
     }
 
     /// When its load began.
@@ -290,11 +299,11 @@ impl<B: Body> Entry<B> {
         Entry {
             meta: self.meta,
             position: self.position,
-            footprint: self.footprint.clone(),
             verified: AtomicU64::new(self.verified.load(Ordering::Relaxed)),
             hits: AtomicU32::new(self.hits()),
-            head: self.head.clone(),
             extent: self.extent,
+            variant: self.variant,
+            head: self.head.clone(),
             body,
         }
     }
@@ -309,13 +318,12 @@ impl<B: Body> Entry<B> {
     pub fn weight(&self) -> u64 {
         let own = SHARED_BYTES + size_of::<Self>() + ALLOCATION_BYTES;
         let head = self.head.len() + ALLOCATION_BYTES;
-        let footprint = self.footprint.size_bytes() + ALLOCATION_BYTES;
         let body = self.body.as_slice().len() + self.body.overhead_bytes() + ALLOCATION_BYTES;
-        (own + head + footprint + body) as u64
+        (own + head + body) as u64
     }
 
     fn fields_block(&self) -> &[u8] {
-        self.text().get(..self.extent.fields_bytes() as usize).unwrap_or_default()
+        self.after_selection().get(..self.extent.fields_bytes() as usize).unwrap_or_default()
     }
 
     fn tags_block(&self) -> &[u8] {
@@ -324,8 +332,19 @@ impl<B: Body> Entry<B> {
 
     /// Field lines and tags.
     fn text(&self) -> &[u8] {
+        split_footprint(self.after_selection()).0
+    }
+
+    fn after_selection(&self) -> &[u8] {
         let text_at = if self.extent.has(Extent::SELECTED) { Selection::bytes(&self.head) } else { 0 };
         self.head.get(text_at..).unwrap_or_default()
+    }
+}
+
+/// What it answers to, looked up only where it is needed.
+impl<'a, B: Body> From<&'a Entry<B>> for Targets<'a> {
+    fn from(entry: &'a Entry<B>) -> Self {
+        entry.footprint()
     }
 }
 
@@ -339,26 +358,42 @@ impl Entry<Bytes> {
         soft: bool,
         selection: Option<SelectionParts<'_>>,
     ) -> Entry<B> {
-        let (head, selected) = match selection {
+        let (head, variant, selected) = match selection {
             Some(parts) => {
                 let mut head = Vec::with_capacity(self.head.len() + 64);
                 let selected = selection::push(&mut head, parts);
-                head.extend_from_slice(self.text());
-                (head.into(), selected)
+                head.extend_from_slice(self.after_selection());
+                (head.into(), parts.variant, selected)
             }
-            None => (self.head, self.extent.has(Extent::SELECTED)),
+            None => (self.head, self.variant, self.extent.has(Extent::SELECTED)),
         };
         Entry {
             meta: self.meta,
             position,
-            footprint: self.footprint,
             verified: AtomicU64::new(position.as_u64()),
             hits: AtomicU32::new(0),
-            head,
             extent: self.extent.with(Extent::SOFT, soft).with(Extent::SELECTED, selected),
+            variant,
+            head,
             body: B::adopt(self.body),
         }
     }
+}
+
+/// Appends a footprint and its length.
+fn push_footprint(head: &mut Vec<u8>, footprint: &Footprint) {
+    let targets = footprint.targets().as_bytes();
+    // There is no footprint of 4 GiB.
+    let length = u32::try_from(targets.len()).unwrap_or_default();
+    head.extend_from_slice(targets);
+    head.extend_from_slice(&length.to_ne_bytes());
+}
+
+/// What stands before the footprint of a head, and the footprint.
+fn split_footprint(head: &[u8]) -> (&[u8], &[u8]) {
+    let Some((rest, length)) = head.split_last_chunk::<LENGTH_BYTES>() else { return (head, &[]) };
+    let at = rest.len().saturating_sub(u32::from_ne_bytes(*length) as usize);
+    rest.split_at(at)
 }
 
 #[cfg(test)]
@@ -417,6 +452,12 @@ mod tests {
     fn tags_are_kept_whatever_they_are_made_of() {
         let tags = ["", "product:42", "käse 🧀"];
         assert_eq!(entry(&[("a", "b")], &tags, Flags::default()).tags().collect::<Vec<_>>(), tags);
+    }
+
+    /// A size class of allocators: one byte more is a class more.
+    #[test]
+    fn all_but_its_head_and_its_body_takes_160_bytes() {
+        assert_eq!(SHARED_BYTES + size_of::<Entry<Bytes>>(), 160);
     }
 
     #[test]

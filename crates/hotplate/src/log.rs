@@ -41,7 +41,7 @@ mod target;
 use hotplate_policy::time::Timestamp;
 
 pub use markers::Log;
-pub use target::{Footprint, MOST_ANCESTORS, Target, TargetId};
+pub use target::{Footprint, MOST_ANCESTORS, Target, TargetId, Targets};
 
 /// The place of a record in the log. A load is stamped with the position it began at.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]

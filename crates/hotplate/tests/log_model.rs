@@ -28,7 +28,7 @@ mod target;
 
 use key::Key;
 use markers::Log;
-use target::{Footprint, Target, TargetId};
+use target::{Footprint, Target, TargetId, Targets};
 
 const NOW: Timestamp = Timestamp::from_unix_millis(1_000);
 
@@ -57,7 +57,7 @@ fn what_append_has_returned_is_seen_by_every_lookup_after_it() {
                 thread::spawn(move || {
                     for _ in 0..2 {
                         let before = appended.load(Ordering::SeqCst);
-                        let standing = log.standing_cached(&entry, began, &verified);
+                        let standing = log.standing_cached(&*entry, began, &verified);
                         if before == 1 {
                             assert_eq!(standing, Standing::Invalid);
                         }
@@ -75,7 +75,7 @@ fn what_append_has_returned_is_seen_by_every_lookup_after_it() {
             lookup.join().unwrap();
         }
         others.join().unwrap();
-        assert_eq!(log.standing_cached(&entry, began, &verified), Standing::Invalid);
+        assert_eq!(log.standing_cached(&*entry, began, &verified), Standing::Invalid);
     });
 }
 

@@ -36,8 +36,8 @@ use hotplate_policy::freshness::Flags;
 use hotplate_policy::time::Timestamp;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::packed::PackedMeta;
-use super::{Body, Entry, Extent, lines};
+use super::packed::{PackedMeta, Span};
+use super::{Body, Entry, Extent, LENGTH_BYTES, NO_VARIANT, lines, push_footprint};
 use crate::log::{Footprint, Position};
 
 const MAGIC: [u8; 4] = *b"HPL2";
@@ -59,7 +59,7 @@ impl<B: Body> Entry<B> {
             out.extend_from_slice(&time.to_le_bytes());
         }
         for span in meta.spans {
-            out.extend_from_slice(&span.to_le_bytes());
+            out.extend_from_slice(&span.millis().to_le_bytes());
         }
         out.extend_from_slice(&meta.status.to_le_bytes());
         out.extend_from_slice(&meta.flags.bits().to_le_bytes());
@@ -126,7 +126,7 @@ impl Entry<Bytes> {
         let position = reader.u64()?;
         let times = [reader.time()?, reader.time()?, reader.time()?];
         let last_modified = reader.time()?.unix_millis();
-        let spans = [reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?];
+        let spans = [reader.span()?, reader.span()?, reader.span()?, reader.span()?];
         let (status, flags) = (reader.u16()?, Flags::from_bits(reader.u16()?));
         let partitioned = reader.take::<1>()?[0] & 1 == 1;
         let (fields_bytes, tags_bytes, body_bytes) = (reader.u32()?, reader.u32()?, reader.u64()?);
@@ -143,19 +143,20 @@ impl Entry<Bytes> {
         if !lines::are_whole(fields, tags) {
             return Err(DecodeError::Lines);
         }
-        let mut entry = Self {
+        let footprint = footprint(&lines::tags(tags).collect::<Vec<_>>());
+        let mut kept = Vec::with_capacity(head.len() + footprint.targets().as_bytes().len() + LENGTH_BYTES);
+        kept.extend_from_slice(head);
+        push_footprint(&mut kept, &footprint);
+        Ok(Self {
             meta: PackedMeta { times, last_modified, spans, status, flags },
             position: Position::from_u64(position),
-            footprint: Footprint::default(),
             verified: AtomicU64::new(position),
             hits: AtomicU32::new(0),
-            head: head.into(),
             extent: Extent::new(fields_bytes, partitioned),
+            variant: NO_VARIANT,
+            head: kept.into(),
             body: bytes.slice_ref(body),
-        };
-        let tags: Vec<&str> = entry.tags().collect();
-        entry.footprint = footprint(&tags);
-        Ok(entry)
+        })
     }
 }
 
@@ -178,6 +179,10 @@ impl Reader<'_> {
 
     fn u64(&mut self) -> Result<u64, DecodeError> {
         self.take().map(u64::from_le_bytes)
+    }
+
+    fn span(&mut self) -> Result<Span, DecodeError> {
+        self.u64().map(Span::of_millis)
     }
 
     fn time(&mut self) -> Result<Timestamp, DecodeError> {
@@ -256,7 +261,7 @@ mod tests {
             let read = Entry::decode(&Bytes::from(bytes), |tags| footprint(&log, tags)).unwrap();
             prop_assert_eq!(read.meta(), written.meta());
             prop_assert_eq!(read.position, written.position);
-            prop_assert_eq!(&read.footprint, &written.footprint);
+            prop_assert_eq!(read.footprint(), written.footprint());
             prop_assert_eq!(read.is_partitioned(), true);
             let read_lines: Vec<Line> = read.fields().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
             prop_assert_eq!(read_lines, lines);

@@ -133,9 +133,19 @@ pub(super) fn next_field(block: &[u8]) -> Option<(Line<'_>, &[u8])> {
 }
 
 /// The first tag of `block`, and what follows it; `None` where no whole tag begins.
-pub(super) fn next_tag(block: &[u8]) -> Option<(&str, &[u8])> {
+fn next_tag(block: &[u8]) -> Option<(&str, &[u8])> {
     let (tag, rest) = split_text(block)?;
     Some((std::str::from_utf8(tag).ok()?, rest))
+}
+
+/// The tags of `block`.
+pub(super) fn tags(block: &[u8]) -> impl Iterator<Item = &str> {
+    let mut rest = block;
+    std::iter::from_fn(move || {
+        let (tag, after) = next_tag(rest)?;
+        rest = after;
+        Some(tag)
+    })
 }
 
 /// Whether `fields` and `tags` are whole lines and tags to their end.

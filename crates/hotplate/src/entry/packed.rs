@@ -1,4 +1,4 @@
-//! The numbers of a stored response in the form in which many of them are kept: times and spans in milliseconds.
+//! The numbers of a stored response in the form in which many of them are kept.
 
 use std::time::Duration;
 
@@ -8,7 +8,44 @@ use hotplate_policy::time::Timestamp;
 /// Stands for no `Last-Modified`.
 const NEVER: i64 = i64::MIN;
 
-/// A [`StoredMeta`] in 40 bytes less. What it has of fractions of a millisecond is dropped.
+/// A length of time in four bytes: below 24 days in milliseconds, then in seconds, and from 68 years on without end, as
+/// RFC 9111 §1.2.2 has it. What it has of smaller parts is dropped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Span(u32);
+
+impl Span {
+    /// The highest bit: the others count seconds.
+    const SECONDS: u32 = 1 << 31;
+    const ENDLESS: Self = Self(u32::MAX);
+
+    pub(super) fn of_millis(millis: u64) -> Self {
+        match u32::try_from(millis) {
+            Ok(millis) if millis < Self::SECONDS => Self(millis),
+            _ => match u32::try_from(millis / 1_000) {
+                Ok(seconds) if seconds < Self::SECONDS => Self(seconds | Self::SECONDS),
+                _ => Self::ENDLESS,
+            },
+        }
+    }
+
+    #[inline]
+    pub(super) fn millis(self) -> u64 {
+        if self.0 < Self::SECONDS { self.0.into() } else { self.long_millis() }
+    }
+
+    #[cold]
+    fn long_millis(self) -> u64 {
+        if self == Self::ENDLESS { u64::MAX } else { u64::from(self.0 & !Self::SECONDS) * 1_000 }
+    }
+}
+
+impl From<Duration> for Span {
+    fn from(span: Duration) -> Self {
+        Self::of_millis(span.as_secs().saturating_mul(1_000).saturating_add(span.subsec_millis().into()))
+    }
+}
+
+/// A [`StoredMeta`] in 56 bytes less.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PackedMeta {
     /// Of the request, the response, and `Date`.
@@ -16,7 +53,7 @@ pub(super) struct PackedMeta {
     /// In milliseconds since 1970, or [`NEVER`].
     pub(super) last_modified: i64,
     /// Initial age, freshness lifetime, stale-while-revalidate, stale-if-error.
-    pub(super) spans: [u64; 4],
+    pub(super) spans: [Span; 4],
     pub(super) status: u16,
     pub(super) flags: Flags,
 }
@@ -26,7 +63,7 @@ impl PackedMeta {
     pub(super) fn unpack(&self) -> StoredMeta {
         let [request_time, response_time, date] = self.times;
         let [initial_age, lifetime, stale_while_revalidate, stale_if_error] =
-            self.spans.map(Duration::from_millis);
+            self.spans.map(|span| Duration::from_millis(span.millis()));
         StoredMeta {
             status: self.status,
             request_time,
@@ -45,7 +82,7 @@ impl PackedMeta {
     #[inline]
     pub(super) fn ttl_millis(&self, now: Timestamp) -> i64 {
         let [initial_age, lifetime, ..] = self.spans;
-        freshness::ttl_millis(lifetime, initial_age, self.times[1], now)
+        freshness::ttl_millis(lifetime.millis(), initial_age.millis(), self.times[1], now)
     }
 }
 
@@ -55,15 +92,11 @@ impl From<StoredMeta> for PackedMeta {
         Self {
             times: [meta.request_time, meta.response_time, meta.date],
             last_modified: meta.last_modified.map_or(NEVER, Timestamp::unix_millis),
-            spans: spans.map(millis),
+            spans: spans.map(Span::from),
             status: meta.status,
             flags: meta.flags,
         }
     }
-}
-
-fn millis(span: Duration) -> u64 {
-    span.as_secs().saturating_mul(1_000).saturating_add(span.subsec_millis().into())
 }
 
 #[cfg(test)]
@@ -71,17 +104,32 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// What can be kept as it is.
+    fn span() -> impl Strategy<Value = Duration> {
+        prop_oneof![
+            (0..1_u64 << 31).prop_map(Duration::from_millis),
+            (0..(1_u64 << 31) - 1).prop_map(Duration::from_secs),
+            Just(Duration::from_millis(u64::MAX)),
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn what_is_longer_loses_less_than_a_second(millis in (1_u64 << 31)..((1 << 31) - 1) * 1_000) {
+            let kept = Span::of_millis(millis).millis();
+            prop_assert!(kept <= millis && millis - kept < 1_000, "{}", kept);
+        }
+
         #[test]
         fn what_was_packed_comes_back(
             times in any::<[i64; 3]>(),
             last_modified in proptest::option::of((i64::MIN + 1)..),
-            spans in any::<[u64; 4]>(),
+            spans in [span(), span(), span(), span()],
             status in any::<u16>(),
             flags in any::<u16>(),
         ) {
             let [request_time, response_time, date] = times.map(Timestamp::from_unix_millis);
-            let [initial_age, lifetime, stale_while_revalidate, stale_if_error] = spans.map(Duration::from_millis);
+            let [initial_age, lifetime, stale_while_revalidate, stale_if_error] = spans;
             let meta = StoredMeta {
                 status,
                 request_time,
@@ -109,5 +157,7 @@ mod tests {
         let mut meta = StoredMeta::new(profile, &control, 200, fields, now, now);
         meta.lifetime = Duration::MAX;
         assert_eq!(PackedMeta::from(meta).unpack().lifetime, Duration::from_millis(u64::MAX));
+        let century = Duration::from_secs(100 * 365 * 86_400);
+        assert_eq!(Span::from(century), Span::ENDLESS);
     }
 }

@@ -1,8 +1,8 @@
 //! What of a request selects a stored response among those of its primary key (RFC 9111 §4.1).
 //!
-//! At the beginning of an entry's head: how many bytes it is in all (2, little-endian), the key of the variant (16), the
-//! selecting text as its length and bytes, and each name. A name is its number in [`NAMES`], or 0, its length and text. It is
-//! of this process and no part of the form in which entries leave it: who reads one comes to it by the names.
+//! At the beginning of an entry's head: how many bytes it is in all (2, little-endian), the selecting text as its length and
+//! bytes, and each name. A name is its number in [`NAMES`], or 0, its length and text. The key of the variant is kept beside
+//! the head. It is of this process and no part of the form in which entries leave it: who reads one comes to it by the names.
 
 use crate::key::Key;
 use crate::leb128;
@@ -20,7 +20,6 @@ const NAMES: [&str; 8] = [
 ];
 
 const LENGTH_BYTES: usize = 2;
-const KEY_BYTES: usize = 16;
 
 /// What a [`Selection`] is made of.
 #[derive(Clone, Copy, Debug)]
@@ -71,12 +70,11 @@ impl<'a> Selection<'a> {
         })
     }
 
-    /// The one at the beginning of a head.
-    pub(super) fn first(head: &'a [u8]) -> Option<Self> {
+    /// The one at the beginning of a head, of this variant.
+    pub(super) fn first(variant: Key, head: &'a [u8]) -> Option<Self> {
         let block = head.get(LENGTH_BYTES..Self::bytes(head))?;
-        let (key, rest) = block.split_first_chunk::<KEY_BYTES>()?;
-        let (text, names) = split(rest)?;
-        Some(Self { variant: Key::from_u128(u128::from_le_bytes(*key)), text, names })
+        let (text, names) = split(block)?;
+        Some(Self { variant, text, names })
     }
 
     /// How many bytes the one at the beginning of a head takes.
@@ -88,7 +86,6 @@ impl<'a> Selection<'a> {
 /// Writes one at the beginning of an empty head. Nothing is written, and `false` returned, when it is over 64 KiB.
 pub(super) fn push(head: &mut Vec<u8>, parts: SelectionParts<'_>) -> bool {
     head.extend_from_slice(&[0; LENGTH_BYTES]);
-    head.extend_from_slice(&parts.variant.as_u128().to_le_bytes());
     push_block(head, parts.text);
     for name in parts.names {
         match NAMES.iter().position(|known| **known == **name).and_then(|index| u8::try_from(index + 1).ok())
@@ -139,7 +136,7 @@ mod tests {
             prop_assert!(push(&mut head, parts), "so much can be kept");
             let bytes = head.len();
             head.extend_from_slice(&behind);
-            let read = Selection::first(&head).unwrap();
+            let read = Selection::first(variant, &head).unwrap();
             prop_assert_eq!(Selection::bytes(&head), bytes);
             prop_assert_eq!((read.variant(), read.text()), (variant, text.as_slice()));
             prop_assert!(read.names().eq(names.iter().map(|name| &**name)));
@@ -147,7 +144,7 @@ mod tests {
 
         #[test]
         fn any_head_is_read_to_some_end(head in prop::collection::vec(any::<u8>(), 0..60)) {
-            let _ = Selection::first(&head).map(|selection| selection.names().count());
+            let _ = Selection::first(Key::from_u128(1), &head).map(|selection| selection.names().count());
         }
     }
 

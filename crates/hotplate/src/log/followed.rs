@@ -18,7 +18,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{PoisonError, RwLock};
 
 use super::marked::Marked;
-use super::{Footprint, Mode, Standing, TargetId};
+use super::{Mode, Standing, TargetId, Targets};
 use crate::tier::shared::{Cursor, Head, Record, Snapshot};
 
 /// How many of its own records a process recognises when it reads them again.
@@ -196,7 +196,7 @@ impl Followed {
 
     /// Judges a response that was stamped with `began`, against a log that stood at `head` when it was read.
     #[must_use]
-    pub fn judge(&self, footprint: &Footprint, began: Head, head: Head) -> Judgement {
+    pub fn judge<'t>(&self, footprint: impl Into<Targets<'t>>, began: Head, head: Head) -> Judgement {
         let state = self.read();
         let applied = state.cursor.head;
         if head > applied || (began.epoch > applied.epoch) {
@@ -205,7 +205,7 @@ impl Followed {
         if began.epoch != applied.epoch {
             return Judgement::OtherEpoch;
         }
-        Judgement::Known(state.standing(footprint, began.position))
+        Judgement::Known(state.standing(footprint.into(), began.position))
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
@@ -233,7 +233,7 @@ impl State {
         }
     }
 
-    fn standing(&self, footprint: &Footprint, position: u64) -> Standing {
+    fn standing(&self, footprint: Targets<'_>, position: u64) -> Standing {
         let mut standing = self.marked.standing(footprint, position);
         if standing == Standing::Invalid {
             return standing;
@@ -245,8 +245,7 @@ impl State {
             if told.filter(counts).is_some_and(|told| position >= told.position) {
                 continue;
             }
-            let named =
-                |target: &Option<TargetId>| target.is_none_or(|target| footprint.targets().contains(&target));
+            let named = |target: &Option<TargetId>| target.is_none_or(|target| footprint.contains(target));
             if record.targets.iter().any(named) {
                 match record.mode {
                     Mode::Hard => return Standing::Invalid,
@@ -263,7 +262,7 @@ impl State {
 mod tests {
     use super::*;
     use crate::key::Key;
-    use crate::log::{Log, Target};
+    use crate::log::{Footprint, Log, Target};
 
     fn footprint(log: &Log, tag: &str) -> Footprint {
         Footprint::new(log, Key::from_u128(7), b"h", b"/p", [tag])

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use super::{Footprint, Mode, Standing, TargetId};
+use super::{Mode, Standing, TargetId, Targets};
 
 /// The most markers kept; beyond it the older half goes, and with it what was loaded before and not asked for since.
 pub(super) const MOST_MARKERS: usize = 1 << 18;
@@ -141,14 +141,14 @@ impl<N: Default> Marked<N> {
     }
 
     /// What is known of a response whose load began at `position`.
-    pub(super) fn standing(&self, footprint: &Footprint, position: u64) -> Standing {
+    pub(super) fn standing(&self, footprint: Targets<'_>, position: u64) -> Standing {
         if position < self.floor || position < self.everything.hard {
             return Standing::Invalid;
         }
         let mut soft = position < self.everything.soft;
         if !self.by_target.is_empty() {
-            for target in footprint.targets() {
-                if let Some((marker, _)) = self.by_target.get(target) {
+            for target in footprint.iter() {
+                if let Some((marker, _)) = self.by_target.get(&target) {
                     if position < marker.hard {
                         return Standing::Invalid;
                     }

@@ -10,7 +10,7 @@ use hotplate_policy::time::Timestamp;
 
 use super::marked::Marked;
 use super::sync::{AtomicU64, Ordering, RwLock};
-use super::{Footprint, Mode, Position, Record, Standing, Target, TargetId};
+use super::{Mode, Position, Record, Standing, Target, TargetId, Targets};
 
 /// How many of the last records are kept for people to look at.
 const RECENT: usize = 128;
@@ -99,12 +99,12 @@ impl Log {
 
     /// What the log says of a response with this footprint whose load began at `position`.
     #[must_use]
-    pub fn standing(&self, footprint: &Footprint, position: Position) -> Standing {
+    pub fn standing<'t>(&self, footprint: impl Into<Targets<'t>>, position: Position) -> Standing {
         if self.head.load(Ordering::Acquire) <= position.as_u64() {
             return Standing::Current;
         }
         let markers = self.markers.read().unwrap_or_else(PoisonError::into_inner);
-        markers.marked.standing(footprint, position.as_u64())
+        markers.marked.standing(footprint.into(), position.as_u64())
     }
 
     /// As [`Log::standing`], remembering in `verified` up to which record the answer is known, so that a response
@@ -114,9 +114,9 @@ impl Log {
     ///
     /// `verified`: of this response alone; starts at the position of its load.
     #[must_use]
-    pub fn standing_cached(
+    pub fn standing_cached<'t>(
         &self,
-        footprint: &Footprint,
+        footprint: impl Into<Targets<'t>>,
         position: Position,
         verified: &AtomicU64,
     ) -> Standing {
@@ -129,7 +129,7 @@ impl Log {
         }
         let standing = {
             let markers = self.markers.read().unwrap_or_else(PoisonError::into_inner);
-            markers.marked.standing(footprint, known)
+            markers.marked.standing(footprint.into(), known)
         };
         if standing == Standing::Current {
             verified.fetch_max(head, Ordering::Relaxed);

@@ -93,7 +93,14 @@ impl TargetId {
 
 /// All targets one stored response answers to.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Footprint(Box<[TargetId]>);
+pub struct Footprint(Vec<u8>);
+
+/// The targets of a footprint, borrowed. In memory: their numbers one after the other, in the order of the machine's bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Targets<'a>(&'a [u8]);
+
+/// What a target takes.
+const TARGET_BYTES: usize = size_of::<u64>();
 
 impl Footprint {
     /// The footprint of a response: its key, its path with and without host, each ancestor of the path, its tags.
@@ -109,30 +116,27 @@ impl Footprint {
         tags: impl IntoIterator<Item = &'t str>,
     ) -> Self {
         let seed = log.seed();
-        let mut targets = Vec::with_capacity(16);
+        let mut footprint = Self(Vec::with_capacity(16 * TARGET_BYTES));
         let named = [Target::Key(key), Target::Path(path), Target::Uri { authority, path }];
-        targets.extend(named.iter().filter_map(|target| TargetId::of(seed, target)));
-        targets.extend(tags.into_iter().filter_map(|tag| TargetId::of(seed, &Target::Tag(tag))));
-        targets.extend(ancestors(path).map(|ancestor| TargetId::of_prefix(seed, ancestor)));
-        Self(targets.into())
+        footprint.extend(named.iter().filter_map(|target| TargetId::of(seed, target)));
+        footprint.extend(tags.into_iter().filter_map(|tag| TargetId::of(seed, &Target::Tag(tag))));
+        footprint.extend(ancestors(path).map(|ancestor| TargetId::of_prefix(seed, ancestor)));
+        footprint
     }
 
     /// The footprint of a value under a name: its key, its tags. No path names it, and no prefix of one.
     pub fn of_value<'t>(log: &Log, key: Key, tags: impl IntoIterator<Item = &'t str>) -> Self {
         let seed = log.seed();
-        let tags = tags.into_iter().map(Target::Tag);
-        Self(
-            std::iter::once(Target::Key(key))
-                .chain(tags)
-                .filter_map(|target| TargetId::of(seed, &target))
-                .collect(),
-        )
+        let named = std::iter::once(Target::Key(key)).chain(tags.into_iter().map(Target::Tag));
+        let mut footprint = Self::default();
+        footprint.extend(named.filter_map(|target| TargetId::of(seed, &target)));
+        footprint
     }
 
     /// How many targets it has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.len() / TARGET_BYTES
     }
 
     /// Whether it has no target; a footprint made by [`Footprint::new`] always has some.
@@ -141,14 +145,39 @@ impl Footprint {
         self.0.is_empty()
     }
 
-    /// What it takes in memory beside its own two words.
-    #[must_use]
-    pub fn size_bytes(&self) -> usize {
-        self.0.len() * size_of::<TargetId>()
+    pub(crate) fn targets(&self) -> Targets<'_> {
+        Targets(&self.0)
     }
 
-    pub(crate) fn targets(&self) -> &[TargetId] {
-        &self.0
+    fn extend(&mut self, targets: impl Iterator<Item = TargetId>) {
+        for target in targets {
+            self.0.extend_from_slice(&target.0.to_ne_bytes());
+        }
+    }
+}
+
+impl<'a> Targets<'a> {
+    /// Of bytes that [`Targets::as_bytes`] gave.
+    pub(crate) fn from_bytes(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = TargetId> + use<'a> {
+        self.0.as_chunks().0.iter().map(|number| TargetId(u64::from_ne_bytes(*number)))
+    }
+
+    pub(crate) fn contains(self, target: TargetId) -> bool {
+        self.iter().any(|own| own == target)
+    }
+}
+
+impl<'a> From<&'a Footprint> for Targets<'a> {
+    fn from(footprint: &'a Footprint) -> Self {
+        footprint.targets()
     }
 }
 

@@ -32,6 +32,10 @@ const LEAST_BALLAST: u64 = 1;
 /// The part of the bound that entries which are asked for often may fill; one entry may be that heavy.
 const OFTEN_USED_PART: f64 = 0.97;
 
+/// The table is laid out when one in so many entries is there. How many there may be was said in numbers, so most caches come
+/// to be full.
+const LAID_OUT_AT: usize = 32;
+
 /// One entry.
 pub(super) struct Slot<K, V> {
     pub(super) key: K,
@@ -130,7 +134,7 @@ impl<K, V> Slots<K, V> {
             ballast,
             have_ends,
             evictions,
-            laying_out: by_number.then(|| LayingOut::new(most_entries)),
+            laying_out: by_number.then(|| LayingOut::in_steps(most_entries, LAID_OUT_AT)),
         };
         slots.lay_ballast();
         slots

@@ -328,7 +328,7 @@ impl SeekJob {
         }
         // Before the judgement: what is appended in between is noticed by the next lookup.
         let position = share.log.position();
-        match share.followed.judge(&entry.footprint, opened.stamp.head, head) {
+        match share.followed.judge(entry.footprint(), opened.stamp.head, head) {
             Judgement::Known(standing @ (Standing::Current | Standing::Soft)) => {
                 let soft = standing == Standing::Soft;
                 Ok(Sought::Found(Box::new(Sighting { key, entry, position, soft })))

@@ -36,6 +36,9 @@ pub const MOST_VARIANTS: usize = 64;
 /// larger, [`Ghosts`] sees to it that no more keys are remembered than that is good for.
 const EXPECTED_ENTRY_BYTES: u64 = 2 << 10;
 
+/// The table is laid out when one in so many of the expected entries is there: how many come is a guess.
+const LAID_OUT_AT: usize = 4;
+
 /// The part of a shard that entries which are asked for often may fill; one entry is at most that large.
 const OFTEN_USED_PART: f64 = 0.97;
 
@@ -170,7 +173,7 @@ impl<B: Body> LocalTier<B> {
         };
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let most_for_one = (slots.shard_capacity() as f64 * OFTEN_USED_PART) as u64;
-        Self { slots, evicted, most_for_one, laying_out: LayingOut::new(estimated) }
+        Self { slots, evicted, most_for_one, laying_out: LayingOut::at_once(estimated, LAID_OUT_AT) }
     }
 
     /// What stands under `key`. Counts as a use of it.

@@ -190,7 +190,7 @@ impl<B: Body> Cache<B> {
         match end {
             Some(End::Given(Outcome::Kept(_, entry)))
                 if (is_recent || !entry.meta().lifetime.is_zero())
-                    && self.log.standing(&entry.footprint, entry.position) != Standing::Invalid =>
+                    && self.log.standing(entry.footprint(), entry.position) != Standing::Invalid =>
             {
                 self.counters.count_collapsed();
                 Step::Found(self.saw_value(entry))
@@ -358,7 +358,7 @@ impl<B: Body> Cache<B> {
     }
 
     pub(super) fn value_standing(&self, entry: &Entry<B>) -> Standing {
-        match self.log.standing_cached(&entry.footprint, entry.position, entry.verified()) {
+        match self.log.standing_cached(entry, entry.position, entry.verified()) {
             Standing::Current if entry.is_soft() => Standing::Soft,
             standing => standing,
         }

@@ -277,7 +277,7 @@ impl<B: Body> Cache<B> {
     }
 
     fn is_fresh_value(&self, entry: &Entry<B>, now: Timestamp) -> bool {
-        let standing = self.log.standing_cached(&entry.footprint, entry.position, entry.verified());
+        let standing = self.log.standing_cached(entry, entry.position, entry.verified());
         standing == Standing::Current && !entry.is_soft() && entry.is_fresh(now)
     }
 

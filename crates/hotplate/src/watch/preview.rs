@@ -26,8 +26,8 @@ impl<B: Body> Cache<B> {
         let ids: Vec<_> = targets.iter().map(|target| self.log.id_of(target)).collect();
         let mut preview = Preview::default();
         self.local.for_each_response(|key, entry| {
-            let is_named = ids.iter().any(|id| id.is_none_or(|id| entry.footprint.targets().contains(&id)));
-            if !is_named || self.log.standing(&entry.footprint, entry.position) == Standing::Invalid {
+            let is_named = ids.iter().any(|id| id.is_none_or(|id| entry.footprint().contains(id)));
+            if !is_named || self.log.standing(entry.footprint(), entry.position) == Standing::Invalid {
                 return;
             }
             preview.entries += 1;

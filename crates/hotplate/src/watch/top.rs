@@ -80,7 +80,7 @@ impl<B: Body> Cache<B> {
         let (mut by_hits, mut by_bytes) = (Greatest::new(most), Greatest::new(most));
         let mut tags: HashMap<String, Top> = HashMap::new();
         self.local.for_each_response(|key, entry| {
-            if self.log.standing(&entry.footprint, entry.position) == Standing::Invalid {
+            if self.log.standing(entry.footprint(), entry.position) == Standing::Invalid {
                 return;
             }
             let (hits, bytes) = (u64::from(entry.hits()), entry.weight());

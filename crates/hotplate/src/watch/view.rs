@@ -198,7 +198,7 @@ impl<B: Body> Cache<B> {
     /// The view of an entry that was found.
     #[must_use]
     pub fn view(&self, key: Key, entry: Arc<Entry<B>>, tier: Where, now: Timestamp) -> Viewed<B> {
-        let standing = match self.log.standing(&entry.footprint, entry.position) {
+        let standing = match self.log.standing(entry.footprint(), entry.position) {
             Standing::Current if entry.is_soft() => Standing::Soft,
             standing => standing,
         };

@@ -78,7 +78,7 @@ impl<B: Body> Exchange<B> {
             self.on_its_way(|http, way| {
                 let keep = match http.slot(way, key) {
                     Some(Slot::Response(present)) => {
-                        let standing = http.cache.log.standing(&present.footprint, present.position);
+                        let standing = http.cache.log.standing(present.footprint(), present.position);
                         let fresh = present.is_fresh(now) && !present.meta().flags.is_no_cache();
                         present.began() > began || (fresh && standing == Standing::Current)
                     }

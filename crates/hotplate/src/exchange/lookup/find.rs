@@ -133,7 +133,7 @@ impl<B: Body> HttpCache<B> {
 
     /// What the log says of a response.
     pub(super) fn standing(&self, entry: &Entry<B>) -> Standing {
-        match self.cache.log.standing_cached(&entry.footprint, entry.position, entry.verified()) {
+        match self.cache.log.standing_cached(entry, entry.position, entry.verified()) {
             Standing::Current if entry.is_soft() => Standing::Soft,
             standing => standing,
         }
@@ -185,7 +185,7 @@ impl<B: Body> HttpCache<B> {
 
     /// Whether no invalidation has dropped a response since its load began.
     pub(crate) fn is_usable(&self, entry: &Entry<B>) -> bool {
-        self.cache.log.standing(&entry.footprint, entry.position) != Standing::Invalid
+        self.cache.log.standing(entry.footprint(), entry.position) != Standing::Invalid
     }
 
     /// The key of the variant for a request's values of the fields that select.
