@@ -184,14 +184,15 @@ impl Bridge {
         // Before the queue is emptied: what is pushed from here on wakes the loop again.
         self.queue.waiting.store(0, Ordering::Release);
         self.queue.woken.store(false, Ordering::Release);
-        let mut failed = None;
-        let mut event_loop = None;
+        let (mut failed, mut event_loop) = (None, None);
+        // Read once for all of them.
+        let moment = Began::now();
         while let Some(Completion { future, done }) = self.queue.completions.pop() {
             WAITING.fetch_sub(1, Ordering::Relaxed);
             if event_loop.is_none() {
                 event_loop = future.bind(py).call_method0(intern!(py, "get_loop")).ok();
             }
-            if let Err(error) = deliver(py, future.bind(py), done) {
+            if let Err(error) = deliver(py, future.bind(py), done, moment) {
                 failed.get_or_insert(error);
             }
         }
@@ -226,9 +227,19 @@ impl Bridge {
     /// Has a job run on the runtime's thread, together with others; what it comes to is given to `future`, on the loop of
     /// this bridge.
     pub(crate) fn seek(&self, future: Py<PyAny>, asker: Asker, job: SeekJob) -> PyResult<()> {
+        self.seek_since(Began::now(), future, asker, job)
+    }
+
+    /// As [`Bridge::seek`], for a caller who has just read the clock.
+    pub(crate) fn seek_since(
+        &self,
+        began: Began,
+        future: Py<PyAny>,
+        asker: Asker,
+        job: SeekJob,
+    ) -> PyResult<()> {
         let share = Arc::clone(job.share());
-        let looking =
-            Looking { outgoing: self.outgoing(future, asker, Done::Sought), began: Began::now(), share };
+        let looking = Looking { outgoing: self.outgoing(future, asker, Done::Sought), began, share };
         let lookup = (job, looking);
         let (before, enough) = {
             let mut gathered = self.gathered();
@@ -317,7 +328,7 @@ impl<C, T: Default> Drop for Outgoing<C, T> {
     }
 }
 
-fn deliver(py: Python<'_>, future: &Bound<'_, PyAny>, done: Done) -> PyResult<()> {
+fn deliver(py: Python<'_>, future: &Bound<'_, PyAny>, done: Done, moment: Began) -> PyResult<()> {
     let result = match done {
         Done::Sought(Asker::Request(step), sought) => {
             step.get().found(sought);
@@ -327,7 +338,7 @@ fn deliver(py: Python<'_>, future: &Bound<'_, PyAny>, done: Done) -> PyResult<()
             step.get().found(sought);
             py.None().into_bound(py)
         }
-        Done::Sought(Asker::Value(sighted), sought) => sighted.land(py, sought)?,
+        Done::Sought(Asker::Value(sighted), sought) => sighted.land(py, sought, moment)?,
         Done::Sought(Asker::Looker(looker), sought) => looker.views(py, sought)?.into_any(),
         Done::Reported(reports) => watch::reports(py, reports)?,
         Done::Appended(head) => head.map(|head| head.position).into_pyobject(py)?.into_any(),
