@@ -129,7 +129,7 @@ impl Step {
     }
 
     /// Looks in the shared tier; `future` is resolved on the loop of `bridge`. Returns `False` if there is nothing to wait for.
-    fn start(this: &Bound<'_, Self>, bridge: &Bridge, future: Py<PyAny>) -> PyResult<bool> {
+    fn start(this: &Bound<'_, Self>, bridge: &Bound<'_, Bridge>, future: Bound<'_, PyAny>) -> PyResult<bool> {
         let step = this.get();
         let job = match &step.exchange {
             // A refresh: what is seen of it is told to its exchange.
@@ -138,7 +138,7 @@ impl Step {
         };
         let Some(job) = job else { return Ok(false) };
         let step = this.clone().unbind();
-        bridge.seek(future, Asker::Request(step), job)?;
+        Bridge::seek(bridge, future, Asker::Request(step), job)?;
         Ok(true)
     }
 

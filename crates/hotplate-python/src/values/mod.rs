@@ -58,8 +58,8 @@ impl ValueCore {
         &self,
         py: Python<'py>,
         name: &str,
-        bridge: Option<&Bridge>,
-        future: Option<Py<PyAny>>,
+        bridge: Option<&Bound<'py, Bridge>>,
+        future: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.connection.start(py)?;
         let key = named_often(name);
@@ -74,7 +74,7 @@ impl ValueCore {
         };
         let sighted = Sighted::new(&self.cache, key);
         if let (Some(bridge), Some(future)) = (bridge, future) {
-            bridge.seek_since(began, future, Asker::Value(sighted), job)?;
+            Bridge::seek_since(bridge, began, future, Asker::Value(sighted), job)?;
             return marks::pending(py).cloned();
         }
         let sought = run_here(py, job)?;
