@@ -119,6 +119,8 @@ pub(crate) struct Bridge {
     gathering: AtomicBool,
     /// Lookups that wait for that. They go with each other.
     gathered: Mutex<Vec<Lookup>>,
+    /// How many lookups have not been told to the loop.
+    under_way: AtomicUsize,
 }
 
 /// A lookup, and where its result goes.
@@ -154,6 +156,7 @@ impl Bridge {
             queue: Arc::new(queue),
             gathering: AtomicBool::new(false),
             gathered: Mutex::new(Vec::new()),
+            under_way: AtomicUsize::new(0),
         })
     }
 
@@ -184,27 +187,38 @@ impl Bridge {
         // Before the queue is emptied: what is pushed from here on wakes the loop again.
         self.queue.waiting.store(0, Ordering::Release);
         self.queue.woken.store(false, Ordering::Release);
-        let mut failed = None;
-        let mut event_loop = None;
+        let (mut failed, mut event_loop) = (None, None);
+        // Read once for all of them.
+        let moment = Began::now();
         while let Some(Completion { future, done }) = self.queue.completions.pop() {
             WAITING.fetch_sub(1, Ordering::Relaxed);
+            if matches!(done, Done::Sought(..)) {
+                self.under_way.fetch_sub(1, Ordering::AcqRel);
+            }
             if event_loop.is_none() {
                 event_loop = future.bind(py).call_method0(intern!(py, "get_loop")).ok();
             }
-            if let Err(error) = deliver(py, future.bind(py), done) {
+            if let Err(error) = deliver(py, future.bind(py), done, moment) {
                 failed.get_or_insert(error);
             }
         }
         // Whoever was woken may ask for more. The loop calls back in order: after all of them, and then all is sent at once.
-        if let Some(event_loop) = event_loop
-            && !self.gathering.swap(true, Ordering::AcqRel)
-        {
-            let flush = this.getattr(intern!(py, "flush"))?;
-            if event_loop.call_method1(intern!(py, "call_soon"), (flush,)).is_err() {
-                self.gathering.store(false, Ordering::Release);
-            }
+        if let Some(event_loop) = event_loop {
+            Self::gather(this, &event_loop)?;
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Has what is asked for go together until the loop calls back.
+    fn gather(this: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (py, bridge) = (this.py(), this.get());
+        if !bridge.gathering.swap(true, Ordering::AcqRel) {
+            let flush = this.getattr(intern!(py, "flush"))?;
+            if event_loop.call_method1(intern!(py, "call_soon"), (flush,)).is_err() {
+                bridge.gathering.store(false, Ordering::Release);
+            }
+        }
+        Ok(())
     }
 
     /// Runs a task on the runtime's thread; what it comes to is given to `future`, on the loop of this bridge.
@@ -225,17 +239,41 @@ impl Bridge {
 
     /// Has a job run on the runtime's thread, together with others; what it comes to is given to `future`, on the loop of
     /// this bridge.
-    pub(crate) fn seek(&self, future: Py<PyAny>, asker: Asker, job: SeekJob) -> PyResult<()> {
+    pub(crate) fn seek(
+        this: &Bound<'_, Self>,
+        future: Bound<'_, PyAny>,
+        asker: Asker,
+        job: SeekJob,
+    ) -> PyResult<()> {
+        Self::seek_since(this, Began::now(), future, asker, job)
+    }
+
+    /// As [`Bridge::seek`], for a caller who has just read the clock.
+    pub(crate) fn seek_since(
+        this: &Bound<'_, Self>,
+        began: Began,
+        future: Bound<'_, PyAny>,
+        asker: Asker,
+        job: SeekJob,
+    ) -> PyResult<()> {
+        let bridge = this.get();
+        // A lone lookup leaves at once. Where others are under way more come in the same turn, and the answers are
+        // looked at after it.
+        if bridge.under_way.load(Ordering::Acquire) > 0 && !bridge.gathering.load(Ordering::Acquire) {
+            let event_loop = future.call_method0(intern!(this.py(), "get_loop"))?;
+            Self::gather(this, &event_loop)?;
+        }
+        bridge.under_way.fetch_add(1, Ordering::AcqRel);
         let share = Arc::clone(job.share());
-        let looking =
-            Looking { outgoing: self.outgoing(future, asker, Done::Sought), began: Began::now(), share };
+        let outgoing = bridge.outgoing(future.unbind(), asker, Done::Sought);
+        let looking = Looking { outgoing, began, share };
         let lookup = (job, looking);
         let (before, enough) = {
-            let mut gathered = self.gathered();
+            let mut gathered = bridge.gathered();
             let goes_along = gathered.first().is_none_or(|(first, _)| first.goes_with(&lookup.0));
             let before = if goes_along { Vec::new() } else { std::mem::take(&mut *gathered) };
             gathered.push(lookup);
-            let is_enough = gathered.len() >= TOGETHER || !self.gathering.load(Ordering::Acquire);
+            let is_enough = gathered.len() >= TOGETHER || !bridge.gathering.load(Ordering::Acquire);
             (before, if is_enough { std::mem::take(&mut *gathered) } else { Vec::new() })
         };
         if before.is_empty() && enough.is_empty() {
@@ -317,7 +355,7 @@ impl<C, T: Default> Drop for Outgoing<C, T> {
     }
 }
 
-fn deliver(py: Python<'_>, future: &Bound<'_, PyAny>, done: Done) -> PyResult<()> {
+fn deliver(py: Python<'_>, future: &Bound<'_, PyAny>, done: Done, moment: Began) -> PyResult<()> {
     let result = match done {
         Done::Sought(Asker::Request(step), sought) => {
             step.get().found(sought);
@@ -327,7 +365,7 @@ fn deliver(py: Python<'_>, future: &Bound<'_, PyAny>, done: Done) -> PyResult<()
             step.get().found(sought);
             py.None().into_bound(py)
         }
-        Done::Sought(Asker::Value(sighted), sought) => sighted.land(py, sought)?,
+        Done::Sought(Asker::Value(sighted), sought) => sighted.land(py, sought, moment)?,
         Done::Sought(Asker::Looker(looker), sought) => looker.views(py, sought)?.into_any(),
         Done::Reported(reports) => watch::reports(py, reports)?,
         Done::Appended(head) => head.map(|head| head.position).into_pyobject(py)?.into_any(),

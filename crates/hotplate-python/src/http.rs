@@ -170,8 +170,8 @@ impl HttpCache {
         &self,
         scope: &Bound<'py, PyAny>,
         partition: Option<&str>,
-        bridge: Option<&Bridge>,
-        future: Option<Py<PyAny>>,
+        bridge: Option<&Bound<'py, Bridge>>,
+        future: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = scope.py();
         self.connection.start(py)?;

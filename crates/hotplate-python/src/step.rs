@@ -127,7 +127,7 @@ impl Step {
     }
 
     /// Looks in the shared tier; `future` is resolved on the loop of `bridge`. Returns `False` if there is nothing to wait for.
-    fn start(this: &Bound<'_, Self>, bridge: &Bridge, future: Py<PyAny>) -> PyResult<bool> {
+    fn start(this: &Bound<'_, Self>, bridge: &Bound<'_, Bridge>, future: Bound<'_, PyAny>) -> PyResult<bool> {
         let py = this.py();
         let step = this.get();
         let job = match &step.exchange {
@@ -137,7 +137,7 @@ impl Step {
         };
         let Some(job) = job else { return Ok(false) };
         let step = this.clone().unbind();
-        bridge.seek(future, Asker::Request(step), job)?;
+        Bridge::seek(bridge, future, Asker::Request(step), job)?;
         Ok(true)
     }
 

@@ -104,8 +104,8 @@ impl WatchCore {
         &self,
         py: Python<'py>,
         name: &str,
-        bridge: Option<&Bridge>,
-        future: Option<Py<PyAny>>,
+        bridge: Option<&Bound<'py, Bridge>>,
+        future: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.connection.start(py)?;
         let key = Key::named(name.as_bytes());
@@ -149,12 +149,12 @@ pub(crate) fn look<'py>(
     py: Python<'py>,
     looker: Looker,
     job: Option<hotplate::share::SeekJob>,
-    bridge: Option<&Bridge>,
-    future: Option<Py<PyAny>>,
+    bridge: Option<&Bound<'_, Bridge>>,
+    future: Option<Bound<'_, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let Some(job) = job else { return Ok(PyList::empty(py).into_any()) };
     if let (Some(bridge), Some(future)) = (bridge, future) {
-        bridge.seek(future, Asker::Looker(looker), job)?;
+        Bridge::seek(bridge, future, Asker::Looker(looker), job)?;
         return marks::pending(py).cloned();
     }
     let sought = run_here(py, job)?;

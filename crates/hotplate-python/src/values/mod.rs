@@ -24,6 +24,7 @@ use crate::body::{self, PyBody};
 use crate::bridge::{Asker, Bridge, Done, run_here, settle};
 use crate::cache::CacheCore;
 use crate::connection::Connection;
+use crate::timing::Began;
 use crate::{convert, error, marks};
 
 pub(crate) use self::plan::ValuePlan;
@@ -57,12 +58,13 @@ impl ValueCore {
         &self,
         py: Python<'py>,
         name: &str,
-        bridge: Option<&Bridge>,
-        future: Option<Py<PyAny>>,
+        bridge: Option<&Bound<'py, Bridge>>,
+        future: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.connection.start(py)?;
         let key = named_often(name);
-        let job = match self.cache.value(key, self.cache.now()) {
+        let began = Began::now();
+        let job = match self.cache.value(key, self.cache.at(began.moment())) {
             Value::Found(entry) => return value(py, &self.cache, key, &entry),
             Value::Absent => {
                 body::free_unused(py);
@@ -72,11 +74,11 @@ impl ValueCore {
         };
         let sighted = Sighted::new(&self.cache, key);
         if let (Some(bridge), Some(future)) = (bridge, future) {
-            bridge.seek(future, Asker::Value(sighted), job)?;
+            Bridge::seek_since(bridge, began, future, Asker::Value(sighted), job)?;
             return marks::pending(py).cloned();
         }
         let sought = run_here(py, job)?;
-        sighted.land(py, sought)
+        sighted.land(py, sought, Began::now())
     }
 
     /// Stores a value. `size`: what it weighs, with `coded`, what the codec made of it for other processes; without, it is

@@ -237,13 +237,13 @@ impl ValueStep {
     }
 
     /// Of `seek`: `future` is resolved on the loop of `bridge`.
-    fn start(this: &Bound<'_, Self>, bridge: &Bridge, future: Py<PyAny>) -> PyResult<()> {
+    fn start(this: &Bound<'_, Self>, bridge: &Bound<'_, Bridge>, future: Bound<'_, PyAny>) -> PyResult<()> {
         let job = match &mut *this.get().state() {
             State::Seek(seek, _) => seek.job(),
             _ => None,
         };
         let job = job.ok_or_else(used)?;
-        bridge.seek(future, Asker::Function(this.clone().unbind()), job)
+        Bridge::seek(bridge, future, Asker::Function(this.clone().unbind()), job)
     }
 
     /// Of `wait`: has `resolve(future)` called on `event_loop` when the load ends. `False` if it has ended already.

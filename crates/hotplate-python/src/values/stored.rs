@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use super::Core;
 use crate::body::{self, PyBody};
 use crate::marks;
+use crate::timing::Began;
 
 /// A value that is being looked for.
 pub(crate) struct Sighted {
@@ -23,9 +24,14 @@ impl Sighted {
         Self { cache: Arc::clone(cache), key }
     }
 
-    /// What was found of it: an object, [`Stored`] bytes to be decoded, or `MISSING`.
-    pub(crate) fn land<'py>(&self, py: Python<'py>, sought: Sought) -> PyResult<Bound<'py, PyAny>> {
-        match self.cache.landed_value(self.key, sought, self.cache.now()) {
+    /// What was found of it, just after `moment`: an object, [`Stored`] bytes to be decoded, or `MISSING`.
+    pub(crate) fn land<'py>(
+        &self,
+        py: Python<'py>,
+        sought: Sought,
+        moment: Began,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self.cache.landed_value(self.key, sought, self.cache.at(moment.moment())) {
             Some(entry) => value(py, &self.cache, self.key, &entry),
             None => marks::missing(py).cloned(),
         }

@@ -114,15 +114,31 @@ impl Entry<Bytes> {
     ///
     /// [`DecodeError`] for anything that was not written by [`Entry::encode`] of this version.
     pub fn decode(bytes: &Bytes, footprint: impl FnOnce(&[&str]) -> Footprint) -> Result<Self, DecodeError> {
+        if let Some(rest) = bytes.strip_prefix(&MAGIC) {
+            let mut reader = Reader(rest);
+            let checksum = reader.u64()?;
+            if xxh3_64(reader.0) != checksum {
+                return Err(DecodeError::Checksum);
+            }
+        }
+        Self::decode_checked(bytes, footprint)
+    }
+
+    /// As [`Entry::decode`], of bytes that are known to be what was written, such as those a
+    /// [`Sealer`](crate::tier::sealed::Sealer) has opened: the checksum, which reads all of them, is passed over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Entry::decode`], but for the checksum.
+    pub fn decode_checked(
+        bytes: &Bytes,
+        footprint: impl FnOnce(&[&str]) -> Footprint,
+    ) -> Result<Self, DecodeError> {
         let magic = bytes.get(..4).ok_or(DecodeError::Length)?;
         if magic != MAGIC {
             return Err(DecodeError::Magic);
         }
-        let mut reader = Reader(bytes.get(4..).unwrap_or_default());
-        let checksum = reader.u64()?;
-        if xxh3_64(bytes.get(CHECKED_FROM..).unwrap_or_default()) != checksum {
-            return Err(DecodeError::Checksum);
-        }
+        let mut reader = Reader(bytes.get(CHECKED_FROM..).ok_or(DecodeError::Length)?);
         let position = reader.u64()?;
         let times = [reader.time()?, reader.time()?, reader.time()?];
         let last_modified = reader.time()?.unix_millis();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::key::Key;
 use crate::log::followed::Judgement;
 use crate::log::{Footprint, Position, Standing};
 use crate::tier::sealed::{Kind, Opened};
-use crate::tier::shared::{Answer, Fault, Fetched, Head, LeaseEnd, Leased, Notice, Token};
+use crate::tier::shared::{Answer, Fault, Fetched, Head, LeaseEnd, Leased, Notice, Pause, Pauses, Token};
 
 /// How often a lease held by another process is asked for again, where no notice of its end has come.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -143,14 +143,17 @@ impl SeekJob {
     /// `tell` hears of each as soon as it is known, the last of them maybe after this has ended.
     pub async fn run_together<C: Send + 'static>(jobs: Vec<(Self, C)>, tell: fn(C, Sought)) {
         let Some(share) = jobs.first().map(|(job, _)| Arc::clone(&job.share)) else { return };
-        let patience: Vec<Patience> = jobs.iter().map(|_| Patience::new(&share)).collect();
+        let patience = Patience::new(&share);
         let fetched = share.tier.fetch_all(jobs.iter().map(|(job, _)| job.key).collect()).await;
-        for (((job, context), patience), fetched) in jobs.into_iter().zip(patience).zip(fetched) {
+        for ((job, context), fetched) in jobs.into_iter().zip(fetched) {
             match job.first(fetched) {
                 Ok(sought) => tell(context, sought),
-                Err(fetched) => share.executor.spawn(Box::pin(async move {
-                    tell(context, job.go_on(fetched, patience).await);
-                })),
+                Err(fetched) => {
+                    let patience = patience.another();
+                    share.executor.spawn(Box::pin(async move {
+                        tell(context, job.go_on(fetched, patience).await);
+                    }));
+                }
             }
         }
     }
@@ -311,7 +314,8 @@ impl SeekJob {
     fn judged(&self, key: Key, opened: &Opened, head: Head) -> Result<Sought, Useless> {
         let share = &self.share;
         let Place { primary, uri } = &self.place;
-        let decoded = Entry::decode(&opened.payload, |tags| {
+        // Behind the seal it is what was written.
+        let decoded = Entry::decode_checked(&opened.payload, |tags| {
             let tags = tags.iter().copied();
             match uri {
                 Some((authority, path)) => {
@@ -398,20 +402,34 @@ impl Share {
 /// What is left of the time for which one request waits for the shared tier.
 ///
 /// Once it is over it stays over.
-struct Patience(Option<Pin<Box<dyn Future<Output = ()> + Send + 'static>>>);
+struct Patience {
+    pauses: Pauses,
+    /// Made when something is waited for: most requests have their answer by then.
+    pause: Option<Pause>,
+    is_over: bool,
+}
 
 impl Patience {
     fn new(share: &Share) -> Self {
         // A little longer than one call may take: which then says itself that it was late.
-        Self(Some(share.tier.pause(share.options.patience.mul_f64(1.1))))
+        let pauses = share.tier.pauses(share.options.patience + share.options.patience / 10);
+        Self { pauses, pause: None, is_over: false }
+    }
+
+    /// For another request that came at the same time.
+    fn another(&self) -> Self {
+        Self { pauses: Arc::clone(&self.pauses), pause: None, is_over: false }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(pause) = &mut self.0 else { return Poll::Ready(()) };
+        if self.is_over {
+            return Poll::Ready(());
+        }
+        let pause = self.pause.get_or_insert_with(|| (self.pauses)());
         if pause.as_mut().poll(context).is_pending() {
             return Poll::Pending;
         }
-        self.0 = None;
+        (self.pause, self.is_over) = (None, true);
         Poll::Ready(())
     }
 
@@ -478,7 +496,7 @@ impl Registered<'_> {
     }
 
     /// The next notice, or `None` when `pause` ends first.
-    async fn next_or(&self, pause: Pin<Box<dyn Future<Output = ()> + Send + 'static>>) -> Option<LeaseEnd> {
+    async fn next_or(&self, pause: Pause) -> Option<LeaseEnd> {
         let mut pause = pin!(pause);
         std::future::poll_fn(|context| {
             {

@@ -19,8 +19,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::shared::{
-    Answer, Cursor, Fault, Fetched, Head, LeaseEnd, Leased, Listener, Notice, Publication, Published, Record,
-    SharedTier, Snapshot, Stamp, Tail, Token,
+    Answer, Cursor, Fault, Fetched, Head, LeaseEnd, Leased, Listener, Notice, Pauses, Publication, Published,
+    Record, SharedTier, Snapshot, Stamp, Tail, Token,
 };
 use crate::key::Key;
 use crate::log::{Mode, TargetId};
@@ -515,16 +515,19 @@ impl SharedTier for MemoryTier {
         self.is_up().then(|| "memory".to_owned())
     }
 
-    fn pause(&self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+    fn pauses(&self, span: Duration) -> Pauses {
         let tier = self.clone();
         let until = self.state().now + span;
-        Box::pin(std::future::poll_fn(move |context| {
-            let mut state = tier.state();
-            if state.now >= until {
-                return Poll::Ready(());
-            }
-            state.wakers.push(context.waker().clone());
-            Poll::Pending
-        }))
+        Arc::new(move || {
+            let tier = tier.clone();
+            Box::pin(std::future::poll_fn(move |context| {
+                let mut state = tier.state();
+                if state.now >= until {
+                    return Poll::Ready(());
+                }
+                state.wakers.push(context.waker().clone());
+                Poll::Pending
+            }))
+        })
     }
 }

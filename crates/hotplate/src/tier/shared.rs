@@ -47,6 +47,12 @@ pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'sta
 /// What a call for several keys comes to: an answer for each, in the order of the keys.
 pub type Answers<T> = Pin<Box<dyn Future<Output = Vec<Result<T, Fault>>> + Send + 'static>>;
 
+/// Ends when its time has come.
+pub type Pause = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
+
+/// Makes pauses; see [`SharedTier::pauses`].
+pub type Pauses = Arc<dyn Fn() -> Pause + Send + Sync>;
+
 /// Why nothing is known. Each is counted, and leads to a request that is answered without the shared tier.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -321,5 +327,10 @@ pub trait SharedTier: Send + Sync + 'static {
     }
 
     /// Ends after `span`, by the tier's own time.
-    fn pause(&self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
+    fn pause(&self, span: Duration) -> Pause {
+        self.pauses(span)()
+    }
+
+    /// Makes pauses that all end `span` from now, by the tier's own time, whenever they begin.
+    fn pauses(&self, span: Duration) -> Pauses;
 }

@@ -15,7 +15,7 @@ use hotplate::clock::{Clock, ManualClock};
 use hotplate::key::Key;
 use hotplate::tier::memory::MemoryTier;
 use hotplate::tier::shared::{
-    Answer, Cursor, Fault, Fetched, Head, LeaseEnd, Leased, Listener, Publication, Published, Record,
+    Answer, Cursor, Fault, Fetched, Head, LeaseEnd, Leased, Listener, Pauses, Publication, Published, Record,
     SharedTier, Snapshot, Stamp, Tail, Token,
 };
 use hotplate_policy::time::Timestamp;
@@ -220,7 +220,7 @@ impl SharedTier for Distant {
         self.tier.is_up()
     }
 
-    fn pause(&self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        self.tier.pause(span)
+    fn pauses(&self, span: Duration) -> Pauses {
+        self.tier.pauses(span)
     }
 }

@@ -27,7 +27,6 @@ mod supervise;
 
 use std::future::Future;
 use std::iter;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,8 +46,8 @@ use self::supervise::{Connected, Kind};
 use super::calls::{Call, all};
 use super::sealed::{STAMP_AT, STAMP_BYTES};
 use super::shared::{
-    Answer, Answers, Cursor, Fault, Fetched, Head, LeaseEnd, Leased, Listener, Publication, Published,
-    Record, SharedTier, Snapshot, Stamp, Tail, Token,
+    Answer, Answers, Cursor, Fault, Fetched, Head, LeaseEnd, Leased, Listener, Pauses, Publication,
+    Published, Record, SharedTier, Snapshot, Stamp, Tail, Token,
 };
 use crate::key::Key;
 
@@ -506,14 +505,16 @@ impl SharedTier for RedisTier {
         self.0.connected.back_for()
     }
 
-    fn pause(&self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        // The timer itself is made when it is first polled, by the runtime that polls it: most pauses never are.
+    fn pauses(&self, span: Duration) -> Pauses {
         let end = Instant::now().checked_add(span);
-        Box::pin(async move {
-            match end {
-                Some(end) => sleep_until(end).await,
-                None => std::future::pending().await,
-            }
+        // The timer itself is made when it is first polled, by the runtime that polls it.
+        Arc::new(move || {
+            Box::pin(async move {
+                match end {
+                    Some(end) => sleep_until(end).await,
+                    None => std::future::pending().await,
+                }
+            })
         })
     }
 }

@@ -49,14 +49,16 @@ impl Names {
 
     /// As `{prefix}:{{{key}}}{part}`; made for every command.
     fn of_key(&self, key: Key, part: &str) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [[0; 2]; 16];
         let mut name = String::with_capacity(self.prefix.len() + 3 + 32 + part.len());
         name.push_str(&self.prefix);
         name.push_str(":{");
-        for byte in key.as_u128().to_be_bytes() {
-            for digit in [byte >> 4, byte & 15] {
-                name.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
-            }
+        for (byte, digits) in key.as_u128().to_be_bytes().into_iter().zip(&mut digits) {
+            *digits = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
         }
+        // Never refused: digits are ASCII.
+        name.push_str(std::str::from_utf8(digits.as_flattened()).unwrap_or_default());
         name.push('}');
         name.push_str(part);
         name
