@@ -8,20 +8,22 @@ use hotplate_policy::time::Timestamp;
 /// Stands for no `Last-Modified`.
 const NEVER: i64 = i64::MIN;
 
-/// A length of time in four bytes: below 24 days in milliseconds, then in seconds, and from 68 years on without end, as
-/// RFC 9111 §1.2.2 has it. What it has of smaller parts is dropped.
+/// A length of time in four bytes: below 24 days in milliseconds, then in seconds, and without end above the 2^31 s that
+/// are the longest RFC 9111 §1.2.2 knows. What it has of smaller parts is dropped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Span(u32);
 
 impl Span {
-    /// The highest bit: the others count seconds.
+    /// The highest bit: the others count the seconds above [`Span::FIRST_SECOND`].
     const SECONDS: u32 = 1 << 31;
+    /// Of the shortest span that is kept in seconds. Counted from it, 2^31 s fit beside the bit.
+    const FIRST_SECOND: u32 = Self::SECONDS / 1_000;
     const ENDLESS: Self = Self(u32::MAX);
 
     pub(super) fn of_millis(millis: u64) -> Self {
         match u32::try_from(millis) {
             Ok(millis) if millis < Self::SECONDS => Self(millis),
-            _ => match u32::try_from(millis / 1_000) {
+            _ => match u32::try_from(millis / 1_000 - u64::from(Self::FIRST_SECOND)) {
                 Ok(seconds) if seconds < Self::SECONDS => Self(seconds | Self::SECONDS),
                 _ => Self::ENDLESS,
             },
@@ -35,7 +37,10 @@ impl Span {
 
     #[cold]
     fn long_millis(self) -> u64 {
-        if self == Self::ENDLESS { u64::MAX } else { u64::from(self.0 & !Self::SECONDS) * 1_000 }
+        if self == Self::ENDLESS {
+            return u64::MAX;
+        }
+        (u64::from(self.0 & !Self::SECONDS) + u64::from(Self::FIRST_SECOND)) * 1_000
     }
 }
 
@@ -102,20 +107,22 @@ impl From<StoredMeta> for PackedMeta {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hotplate_policy::time::DeltaSeconds;
     use proptest::prelude::*;
 
     /// What can be kept as it is.
     fn span() -> impl Strategy<Value = Duration> {
         prop_oneof![
             (0..1_u64 << 31).prop_map(Duration::from_millis),
-            (0..(1_u64 << 31) - 1).prop_map(Duration::from_secs),
+            (0..=u64::from(DeltaSeconds::MAX.as_secs())).prop_map(Duration::from_secs),
+            Just(Duration::from_secs(DeltaSeconds::MAX.as_secs().into())),
             Just(Duration::from_millis(u64::MAX)),
         ]
     }
 
     proptest! {
         #[test]
-        fn what_is_longer_loses_less_than_a_second(millis in (1_u64 << 31)..((1 << 31) - 1) * 1_000) {
+        fn what_is_longer_loses_less_than_a_second(millis in (1_u64 << 31)..=(1 << 31) * 1_000) {
             let kept = Span::of_millis(millis).millis();
             prop_assert!(kept <= millis && millis - kept < 1_000, "{}", kept);
         }
@@ -157,6 +164,8 @@ mod tests {
         let mut meta = StoredMeta::new(profile, &control, 200, fields, now, now);
         meta.lifetime = Duration::MAX;
         assert_eq!(PackedMeta::from(meta).unpack().lifetime, Duration::from_millis(u64::MAX));
+        let longest = Duration::from_secs(DeltaSeconds::MAX.as_secs().into());
+        assert_eq!(Span::from(longest).millis(), 1_000 << 31);
         let century = Duration::from_secs(100 * 365 * 86_400);
         assert_eq!(Span::from(century), Span::ENDLESS);
     }
