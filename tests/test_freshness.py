@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hotplate import Rule
+from hotplate.asgi import Scope
 from tests.driver import Header, Reply, Site
 
 pytestmark = pytest.mark.asyncio
@@ -49,6 +50,46 @@ async def test_a_ttl_is_seconds_text_or_a_timedelta(ttl: Any, seconds: int) -> N
 )
 async def test_long_lifetimes_are_kept_in_full(ttl: Any, seconds: int) -> None:
     assert await lifetime(Site(ttl=ttl), most=2**31) == seconds
+
+
+def of(date: str, expires: str) -> Reply:
+    return Reply(headers=[("date", date), ("expires", expires)])
+
+
+IN_AN_HOUR = "Tue, 14 Nov 2023 23:13:20 GMT"
+
+
+async def test_a_response_that_is_dated_68_years_back_is_stale_when_it_expires() -> None:
+    site = Site(of("Sun, 02 Oct 1955 22:28:20 GMT", IN_AN_HOUR))
+    assert await lifetime(site) == pytest.approx(3600, abs=2)
+    site.clock.advance(3600)
+    assert not (await site.get("/")).hit
+
+
+async def test_a_response_without_a_real_date_is_fresh_until_it_expires() -> None:
+    site = Site(of("Mon, 01 Jan 0001 00:00:00 GMT", IN_AN_HOUR))
+    assert await lifetime(site) == pytest.approx(3600, abs=2)
+    site.clock.advance(3600)
+    assert not (await site.get("/")).hit
+
+
+async def test_what_never_expires_has_68_years_that_run_out() -> None:
+    site = Site(of("Tue, 14 Nov 2023 22:13:20 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"))
+    before = await lifetime(site, most=2**31 + 2**22)
+    assert before >= 2**31
+    site.clock.advance(1000)
+    assert await lifetime(site, most=2**31 + 2**22) == before - 1000
+
+
+async def test_a_long_age_is_not_rounded_down() -> None:
+    def slowly(_scope: Scope) -> Reply:
+        site.clock.advance(0.9)
+        return Reply(headers=[("cache-control", "max-age=2592001"), ("age", "2592000")])
+
+    site = Site(slowly)
+    await site.get("/")
+    site.clock.advance(0.2)
+    assert not (await site.get("/")).hit
 
 
 async def test_a_lifetime_of_less_than_a_second_holds_for_that_long() -> None:
