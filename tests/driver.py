@@ -156,7 +156,11 @@ class Call:
         ended = begun and self.messages[-1]["type"] == "http.response.body" and not self.messages[-1].get("more_body")
         assert not ended, f"{kind} after the end of the response"
         assert begun == (kind == "http.response.body"), f"{kind} is out of order"
-        self.messages.append(dict(message))
+        # As a server does that writes it out at once.
+        sent = dict(message)
+        if "body" in sent:
+            sent["body"] = bytes(sent["body"])
+        self.messages.append(sent)
 
     async def run(self, app: ASGIApp) -> Response:
         await app(self.scope, self.receive, self.send)

@@ -323,3 +323,66 @@ async def test_shutdown_cancels_loads_that_do_not_end(caplog: pytest.LogCaptureF
     await asyncio.wait([leader])
     assert leader.cancelled()
     assert "cancelled 1 loads" in caplog.text
+
+
+@pytest.mark.parametrize("headers", [[], [("cache-control", "no-store")]])
+async def test_who_still_listens_when_the_load_has_ended_hears_that_it_is_over(headers: list[tuple[str, str]]) -> None:
+    heard = list[str]()
+    left = list[asyncio.Task[None]]()
+
+    async def listen(receive: Receive) -> None:
+        heard.append((await receive())["type"])
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        assert (await receive())["type"] == "http.request"
+        left.append(asyncio.create_task(listen(receive)))
+        await asyncio.sleep(0)
+        lines = [(name.encode(), value.encode()) for name, value in headers]
+        await send({"type": "http.response.start", "status": 200, "headers": lines})
+        await send({"type": "http.response.body", "body": b"whole"})
+        left.append(asyncio.create_task(listen(receive)))
+
+    request = call("GET", "/")
+    assert (await request.run(Site(app=app).app)).body == b"whole"
+    await asyncio.wait_for(left[1], 5)
+    request.disconnect()
+    await asyncio.wait_for(left[0], 5)
+    assert heard == ["http.disconnect"] * 2
+
+
+async def test_after_a_complete_answer_the_application_hears_of_the_client_at_once() -> None:
+    heard = list[str]()
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"whole"})
+        heard.append((await receive())["type"])
+
+    site = Site(app=app)
+    request = call("GET", "/")
+    asked = asking(site, request)
+    await turns()
+    assert not heard
+    request.disconnect()
+    await asyncio.wait_for(asked, 5)
+    assert heard == ["http.disconnect"]
+    assert (await site.get("/")).hit
+
+
+async def test_a_load_of_a_closed_loop_is_waited_for_by_nobody() -> None:
+    site = Site(Gate(Reply()))
+
+    async def leave_it() -> None:
+        leader = asking(site, call("GET", "/"))
+        await turns()
+        assert not leader.done()
+
+    def on_two_loops() -> bytes:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(leave_it())
+        loop.close()
+        site.origin.answer = b"other"
+        return asyncio.run(asyncio.wait_for(site.get("/"), 5)).body
+
+    assert await asyncio.to_thread(on_two_loops) == b"other"

@@ -3,41 +3,26 @@
 import asyncio
 import select
 import threading
-import weakref
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from hotplate._core import Bridge
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from hotplate.per_loop import PerLoop
 
 __all__ = ["bridge_of", "forget_bridges", "is_on_event_loop"]
 
-_last: "tuple[Callable[[], asyncio.AbstractEventLoop | None], Bridge | None]" = (lambda: None, None)
-"""The loop that asked last, and its bridge: in most processes there is no other."""
 
-_bridges: "WeakKeyDictionary[asyncio.AbstractEventLoop, Bridge]" = WeakKeyDictionary()
-
-
-def bridge_of(loop: asyncio.AbstractEventLoop) -> Bridge:
-    """The bridge of a loop, made when it is first asked for; by the loop's own thread."""
-    global _last
-    known, bridge = _last
-    if known() is loop and bridge is not None:
-        return bridge
-    bridge = _bridges.get(loop)
-    if bridge is None:
-        # A closed loop would be kept for ever by answers nobody fetched.
-        for closed in [known for known in list(_bridges) if known.is_closed()]:
-            _bridges.pop(closed, None)
-        bridge = _bridges[loop] = Bridge()
-        try:
-            loop.add_reader(bridge.fileno(), bridge.drain)
-        except NotImplementedError:
-            threading.Thread(target=_watch, args=(loop, bridge), name="hotplate bridge", daemon=True).start()
-    _last = (weakref.ref(loop), bridge)
+def _connected(loop: asyncio.AbstractEventLoop) -> Bridge:
+    bridge = Bridge()
+    try:
+        loop.add_reader(bridge.fileno(), bridge.drain)
+    except NotImplementedError:
+        threading.Thread(target=_watch, args=(loop, bridge), name="hotplate bridge", daemon=True).start()
     return bridge
+
+
+_bridges = PerLoop(_connected)
+
+bridge_of = _bridges.of
+"""The bridge of a loop, made when it is first asked for; by the loop's own thread."""
 
 
 def is_on_event_loop() -> bool:
@@ -51,9 +36,7 @@ def is_on_event_loop() -> bool:
 
 def forget_bridges() -> None:
     """For a process that was forked off: its parent's loops are not its own."""
-    global _last
-    _last = (lambda: None, None)
-    _bridges.clear()
+    _bridges.forget()
 
 
 def _watch(loop: asyncio.AbstractEventLoop, bridge: Bridge) -> None:

@@ -10,7 +10,6 @@ that their client has left.
 """
 
 import asyncio
-import inspect
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -169,9 +168,9 @@ class Load:
         self._finished = False
         self._error: BaseException | None = None
         self._traceback: TracebackType | None = None
-        self._outbox = Outbox(exchange, self._send_on)
+        self._outbox = Outbox(exchange)
         if client is None:
-            self._outbox.leave()
+            self._outbox.close()
 
     # The load's own side.
 
@@ -182,12 +181,12 @@ class Load:
         if self._client is None:
             self._expire_later()
         try:
-            await self._app(self.scope, self._receive, outbox)
+            await self._app(self.scope, self._receive, self._send)
             while exchange.end():
                 # The router has written into the first scope; the second run starts from what the client sent.
                 self.scope = exchange.load_scope(self._client_scope)
                 self._request_given = False
-                await self._app(self.scope, self._receive, outbox)
+                await self._app(self.scope, self._receive, self._send)
         except Exception as error:  # the client's coroutine raises it again, as the application did
             answer = exchange.fail(error)
             if answer is not None:
@@ -209,10 +208,12 @@ class Load:
             self._finished = True
             if self._watch is not None:
                 self._watch.cancel()
+                self._watch = None  # cancelled, it holds this
             if self._orphan is not None:
                 self._orphan.cancel()
             if self._gone is not None:
                 self._gone.set()
+            self._release()
             outbox.end()
 
     def _report(self, reason: str, text: str, *values: object, **how: Any) -> None:
@@ -220,34 +221,36 @@ class Load:
         path = self._client_scope.get("path")
         exchange.cache.faults.report(reason, text, *values, path=path, seconds=exchange.seconds, **how)
 
-    async def _send_on(self, messages: tuple[Message, ...] | None, more: bool) -> None:
-        """Sends where the client matters: it may have left, or its slowness is to be felt. ``more``: of the body."""
+    async def _send(self, message: Message) -> None:
+        """The send channel of the application: waits where the slowness of the client is to be felt."""
+        more = self._outbox.tell(message)
         if more:
             self._watch_client()
-        if self._client_left:
-            if self._expired or self._let_go():
-                self._release()
-                if self._raises_on_disconnect():
-                    raise OSError("nobody listens to this response any more")
-            return
-        outbox = self._outbox
-        if messages is not None:
-            outbox.put(messages)
-        if self._exchange.passing:
+        if self._released is not None and (self._expired or self._let_go()):
             self._release()
-            while more and outbox and not self._client_left:
-                if self._drained is None:
-                    self._drained = asyncio.get_running_loop().create_future()
-                # Shared by all tasks of the handler that send; one that is cancelled must not cancel it for the others.
-                await asyncio.shield(self._drained)
+        passing = self._exchange.passing
+        if self._client_left:
+            if (self._expired or passing) and self._raises_on_disconnect():
+                raise OSError("nobody listens to this response any more")
+            return
+        while more and passing and self._is_being_read():
+            if self._drained is None:
+                self._drained = asyncio.get_running_loop().create_future()
+            # Shared by all tasks of the handler that send; one that is cancelled must not cancel it for the others.
+            await asyncio.shield(self._drained)
+
+    def _is_being_read(self) -> bool:
+        """Whether the client has yet to take what was sent, and will."""
+        return bool(self._outbox) and not self._client_left and not self._finished
 
     async def _receive(self) -> Message:
         if not self._request_given:
             self._request_given = True
             return {"type": "http.request", "body": self._body, "more_body": False}
+        if self._finished:
+            return {"type": "http.disconnect"}
         if self._released is None or self._gone is None:
             self._released, self._gone = asyncio.Event(), asyncio.Event()
-            self._outbox.ask()
             if self._expired or self._let_go():
                 self._released.set()
             if self._client_left:
@@ -259,8 +262,8 @@ class Load:
         return {"type": "http.disconnect"}
 
     def _let_go(self) -> bool:
-        """Whether the load belongs to its client: its answer is not (or no longer) for the cache."""
-        return self._exchange.passing
+        """Whether the load belongs to its client: its answer is not for the cache, or not any longer."""
+        return self._exchange.passing or self._outbox.is_complete
 
     def _raises_on_disconnect(self) -> bool:
         version = str(self.scope.get("asgi", {}).get("spec_version", "2.0"))
@@ -281,18 +284,14 @@ class Load:
         """Has a task listen for the client's leaving: for a stream, where the application does not listen itself."""
         if self._watch is None and not self._listeners and self._client is not None and not self._finished:
             self._watch = asyncio.get_running_loop().create_task(self._until_disconnect(self._client))
-            self._outbox.watch(True)
 
     async def _listen(self, client: Receive) -> None:
         """Listens for the client's leaving for as long as the application asks."""
         self._listeners += 1
-        self._outbox.watch(True)
         try:
             await self._until_disconnect(client)
         finally:
             self._listeners -= 1
-            if not self._listeners and self._watch is None:
-                self._outbox.watch(False)
 
     async def _until_disconnect(self, client: Receive) -> None:
         try:
@@ -337,7 +336,7 @@ class Load:
         if self._client_left or self._finished:
             return
         self._client_left = True
-        self._outbox.leave()
+        self._outbox.close()
         if self._gone is not None:
             self._gone.set()
         if self._drained is not None:
@@ -346,7 +345,3 @@ class Load:
             self._release()
         else:
             self._expire_later()
-
-
-if sys.version_info >= (3, 12):
-    inspect.markcoroutinefunction(Outbox)  # which some ask of a send channel

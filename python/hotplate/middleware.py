@@ -15,12 +15,14 @@ from hotplate._core import Exchange, HttpCache, Relay, Step
 from hotplate.asgi import ASGIApp, Message, Receive, Scope, Send
 from hotplate.bridges import bridge_of
 from hotplate.cache import Cache
+from hotplate.deadlines import Deadlines
 from hotplate.errors import ConfigError
 from hotplate.headers import RequestHead
 from hotplate.loads import Load
 from hotplate.observing import Lookup, Observer
+from hotplate.per_loop import PerLoop
 from hotplate.rules import Duration, Partition, Rule
-from hotplate.waiters import resolve, wake
+from hotplate.waiters import wake
 
 __all__ = ["CacheMiddleware"]
 
@@ -101,6 +103,8 @@ class CacheMiddleware:
         )
         http = HttpCache(cache.core, cache, RequestHead, **self.settings)
         self._http = http
+        wait_seconds = http.wait_seconds
+        self._deadlines = PerLoop(lambda _loop: Deadlines(wait_seconds))
         cache.watch.add(http)
         cache.observing.add(self)
 
@@ -163,14 +167,12 @@ class CacheMiddleware:
     async def _conduct(self, step: Step, scope: Scope, receive: Receive, send: Send) -> None:
         """Waits for what is to be waited for, until it is known who answers."""
         body: bytes | None = None
-        while step.kind in _WAITS:
-            if step.kind == "wait":
-                await _wait(step, self._http.wait_seconds)
-            elif step.kind == "seek":
-                await _seek(step, self._http.wait_seconds)
-            else:
+        while (kind := step.kind) in _WAITS:
+            if kind == "need-body":
                 body, early = await _read_body(receive, step.limit)
                 receive = _replay(early, receive)
+            else:
+                await self._wait(step, kind)
             try:
                 found = self._lookup(scope, body, step)
             except Exception as error:
@@ -187,12 +189,30 @@ class CacheMiddleware:
         if self._observer is None:
             app = self.app
         else:
-            app, send = self._observer.answering(step.kind, self.app, send)
-        if step.kind == "raised":
+            app, send = self._observer.answering(kind, self.app, send)
+        if kind == "raised":
             raise step.error
         refresh = Load(app, step.exchange, scope, body, None)
         asyncio.get_running_loop().call_soon(self.cache.loads.start_refresh, refresh, step)
         await _send_each(send, step.messages)
+
+    async def _wait(self, step: Step, kind: str) -> None:
+        """Waits for the shared tier, or for the load this step stands behind; for that at most ``wait_timeout``."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+        if kind == "wait":
+            self.cache.loads.give_up_closed()
+        if not (step.start(bridge_of(loop), ended) if kind == "seek" else step.subscribe(loop, wake, ended)):
+            return
+        deadlines = self._deadlines.of(loop)
+        deadlines.add(loop, ended)
+        try:
+            await ended
+        except BaseException:
+            step.abandon()
+            raise
+        finally:
+            deadlines.remove(ended)
 
     def _run(
         self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, body: bytes | None = None
@@ -225,45 +245,15 @@ async def _forward(app: ASGIApp, exchange: Exchange, scope: Scope, receive: Rece
         exchange.end()
 
 
-async def _send_each(send: Send, messages: tuple[Message, Message]) -> None:
-    start, content = messages
-    await send(start)
-    await send(content)
+async def _send_each(send: Send, messages: tuple[Message, ...]) -> None:
+    for message in messages:
+        await send(message)
 
 
 def _names(rule: Rule, method: str) -> bool:
     """Whether a rule speaks for a method; ``HEAD`` counts as ``GET``."""
     named = [name.upper() for name in rule.methods] or ["GET"]
     return method in named or (method == "GET" and "HEAD" in named)
-
-
-async def _wait(step: Step, seconds: float) -> None:
-    """Waits for the load this step stands behind, at most ``seconds``."""
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-    if not step.subscribe(loop, wake, ended):
-        return
-    deadline = loop.call_later(seconds, resolve, ended)
-    try:
-        await ended
-    finally:
-        deadline.cancel()
-
-
-async def _seek(step: Step, seconds: float) -> None:
-    """Looks in the shared tier, and there waits for another process's load, at most ``seconds``."""
-    loop = asyncio.get_running_loop()
-    answered: asyncio.Future[None] = loop.create_future()
-    if not step.start(bridge_of(loop), answered):
-        return
-    deadline = loop.call_later(seconds, resolve, answered)
-    try:
-        await answered
-    except BaseException:
-        step.abandon()
-        raise
-    finally:
-        deadline.cancel()
 
 
 async def _read_body(receive: Receive, limit: int) -> tuple[bytes | None, list[Message]]:
@@ -291,5 +281,8 @@ def _replay(early: list[Message], receive: Receive) -> Receive:
     return replay
 
 
+# Some ask whether a send channel is a coroutine function.
 if sys.version_info >= (3, 12):
-    inspect.markcoroutinefunction(Relay)  # which some ask of a send channel
+    inspect.markcoroutinefunction(Relay)
+else:
+    Relay._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]  # noqa: SLF001

@@ -6,14 +6,15 @@ would wait until the last answer is made, and no client could read while the ser
 
 import asyncio
 from collections import deque
-from weakref import WeakKeyDictionary
+
+from hotplate.per_loop import PerLoop
 
 __all__ = ["resolve", "wake"]
 
 AT_ONCE = 32
 """So many are woken in one turn."""
 
-_turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns]" = WeakKeyDictionary()
+_turns = PerLoop(lambda _loop: _Turns())
 
 
 def resolve(future: "asyncio.Future[None]") -> None:
@@ -25,10 +26,7 @@ def resolve(future: "asyncio.Future[None]") -> None:
 def wake(future: "asyncio.Future[None]") -> None:
     """Resolves a future of the running loop, in this turn or in one of the next; in the order of the calls."""
     loop = future.get_loop()
-    turns = _turns.get(loop)
-    if turns is None:
-        turns = _turns[loop] = _Turns()
-    turns.wake(loop, future)
+    _turns.of(loop).wake(loop, future)
 
 
 class _Turns:

@@ -19,9 +19,9 @@ use hotplate::share::{SeekJob, Share, Sought};
 use hotplate::tier::shared::Head;
 use mio::unix::pipe;
 use pyo3::exceptions::PyOSError;
-use pyo3::intern;
 use pyo3::prelude::*;
 
+use crate::names;
 use crate::runtime;
 use crate::step::Step;
 use crate::timing::Began;
@@ -196,25 +196,23 @@ impl Bridge {
                 self.under_way.fetch_sub(1, Ordering::AcqRel);
             }
             if event_loop.is_none() {
-                event_loop = future.bind(py).call_method0(intern!(py, "get_loop")).ok();
+                event_loop = future.bind(py).call_method0(names::GET_LOOP.get(py)).ok();
             }
             if let Err(error) = deliver(py, future.bind(py), done, moment) {
                 failed.get_or_insert(error);
             }
         }
         // Whoever was woken may ask for more. The loop calls back in order: after all of them, and then all is sent at once.
-        if let Some(event_loop) = event_loop {
-            Self::gather(this, &event_loop)?;
-        }
-        failed.map_or(Ok(()), Err)
+        let gathered = event_loop.map_or(Ok(()), |event_loop| Self::gather(this, &event_loop));
+        failed.map_or(gathered, Err)
     }
 
     /// Has what is asked for go together until the loop calls back.
     fn gather(this: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let (py, bridge) = (this.py(), this.get());
         if !bridge.gathering.swap(true, Ordering::AcqRel) {
-            let flush = this.getattr(intern!(py, "flush"))?;
-            if event_loop.call_method1(intern!(py, "call_soon"), (flush,)).is_err() {
+            let flush = this.getattr(names::FLUSH.get(py))?;
+            if event_loop.call_method1(names::CALL_SOON.get(py), (flush,)).is_err() {
                 bridge.gathering.store(false, Ordering::Release);
             }
         }
@@ -260,7 +258,7 @@ impl Bridge {
         // A lone lookup leaves at once. Where others are under way more come in the same turn, and the answers are
         // looked at after it.
         if bridge.under_way.load(Ordering::Acquire) > 0 && !bridge.gathering.load(Ordering::Acquire) {
-            let event_loop = future.call_method0(intern!(this.py(), "get_loop"))?;
+            let event_loop = future.call_method0(names::GET_LOOP.get(this.py()))?;
             Self::gather(this, &event_loop)?;
         }
         bridge.under_way.fetch_add(1, Ordering::AcqRel);
@@ -372,9 +370,9 @@ fn deliver(py: Python<'_>, future: &Bound<'_, PyAny>, done: Done, moment: Began)
         Done::Counted(count) => count.into_pyobject(py)?.into_any(),
         Done::Changed(changed) => changed.into_pyobject(py)?.to_owned().into_any(),
     };
-    match future.call_method1(intern!(py, "set_result"), (result,)) {
+    match future.call_method1(names::SET_RESULT.get(py), (result,)) {
         // Whoever waited may be gone.
-        Err(_) if future.call_method0(intern!(py, "done"))?.is_truthy()? => Ok(()),
+        Err(_) if future.call_method0(names::DONE.get(py))?.is_truthy()? => Ok(()),
         set => set.map(drop),
     }
 }

@@ -9,14 +9,13 @@ use hotplate_policy::control::LocalDirectives;
 use hotplate_policy::fields::Fields;
 use hotplate_policy::time::Timestamp;
 use pyo3::exceptions::{PyKeyError, PyRuntimeError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::body::PyBody;
 use crate::timing::Began;
-use crate::{convert, messages, scope};
+use crate::{convert, messages, names, scope};
 
 /// What a route's dependency says about its responses; checked when the route is declared.
 #[pyclass(frozen, module = "hotplate._core")]
@@ -101,7 +100,7 @@ impl Raised {
     /// The exception, to be raised once more: with the application's own frames, not those of whoever raised it last.
     pub(crate) fn again(&self, py: Python<'_>) -> PyResult<PyErr> {
         let exception = self.exception.bind(py);
-        exception.setattr(intern!(py, "__traceback__"), &self.traceback)?;
+        exception.setattr(names::TRACEBACK.get(py), &self.traceback)?;
         Ok(PyErr::from_value(exception.clone()))
     }
 }
@@ -131,13 +130,16 @@ impl<'py> Answer<'py> {
         }
     }
 
-    /// A tuple of them, or `None`.
-    pub(crate) fn into_tuple(self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        match self {
-            Self::Nothing => Ok(None),
-            Self::One(only) => PyTuple::new(py, [only]).map(Some),
-            Self::Two(first, second) => PyTuple::new(py, [first, second]).map(Some),
-        }
+    /// The same, with no part of it the application's own `message`: nor its body, where that can change.
+    pub(crate) fn apart_from(self, message: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let apart = |given: Bound<'py, PyDict>| {
+            if given.is(message) { messages::copied(&given) } else { Ok(given) }
+        };
+        Ok(match self {
+            Self::Nothing => Self::Nothing,
+            Self::One(only) => Self::One(apart(only)?),
+            Self::Two(first, second) => Self::Two(first, apart(second)?),
+        })
     }
 }
 
@@ -146,6 +148,8 @@ pub(crate) struct Told<'py> {
     pub(crate) answer: Answer<'py>,
     /// It was a part of the body, and another one follows.
     pub(crate) more: bool,
+    /// It was the end of the body.
+    pub(crate) is_last: bool,
 }
 
 /// One run of the application: told every message it sends, it says what the client gets.
@@ -217,22 +221,24 @@ impl Exchange {
                 &owned
             }
         };
-        let kind = dict.get_item(intern!(py, "type"))?.ok_or_else(|| PyKeyError::new_err("type"))?;
-        if kind.eq(intern!(py, "http.response.body"))? {
+        let kind = dict.get_item(names::TYPE.get(py))?.ok_or_else(|| PyKeyError::new_err("type"))?;
+        if kind.eq(names::RESPONSE_BODY.get(py))? {
             return self.body(dict);
         }
-        let answer = if kind.eq(intern!(py, "http.response.start"))? {
+        let mut is_last = false;
+        let answer = if kind.eq(names::RESPONSE_START.get(py))? {
             self.start(dict)?
-        } else if kind.eq(intern!(py, "http.response.pathsend"))?
-            || kind.eq(intern!(py, "http.response.zerocopysend"))?
-        {
+        } else if kind.eq(names::RESPONSE_PATHSEND.get(py))? {
+            is_last = true;
+            self.content_elsewhere(dict)?
+        } else if kind.eq(names::RESPONSE_ZEROCOPYSEND.get(py))? {
             self.content_elsewhere(dict)?
         } else if self.inner(py).exchange.is_answered() {
             Answer::Nothing
         } else {
             Answer::One(dict.clone())
         };
-        Ok(Told { answer, more: false })
+        Ok(Told { answer, more: false, is_last })
     }
 
     /// Waits detached from the interpreter: who holds the lock may need it to wake an event loop.
@@ -257,15 +263,16 @@ impl Exchange {
 
     fn start<'py>(&self, start: &Bound<'py, PyDict>) -> PyResult<Answer<'py>> {
         let py = start.py();
-        let status: u16 = match start.get_item(intern!(py, "status"))? {
+        let start = &messages::with_lasting_headers(start)?;
+        let status: u16 = match start.get_item(names::STATUS.get(py))? {
             Some(status) => status.extract()?,
             None => return Err(PyKeyError::new_err("status")),
         };
-        let headers = match start.get_item(intern!(py, "headers"))? {
+        let headers = match start.get_item(names::HEADERS.get(py))? {
             Some(headers) => scope::lines(&headers)?,
             None => Vec::new(),
         };
-        let trailers = match start.get_item(intern!(py, "trailers"))? {
+        let trailers = match start.get_item(names::TRAILERS.get(py))? {
             Some(trailers) => trailers.is_truthy()?,
             None => false,
         };
@@ -295,7 +302,7 @@ impl Exchange {
 
     fn body<'py>(&self, message: &Bound<'py, PyDict>) -> PyResult<Told<'py>> {
         let py = message.py();
-        let more = match message.get_item(intern!(py, "more_body"))? {
+        let more = match message.get_item(names::MORE_BODY.get(py))? {
             Some(more) => more.is_truthy()?,
             None => false,
         };
@@ -310,12 +317,12 @@ impl Exchange {
         } else {
             Answer::One(self.for_client(message)?)
         };
-        Ok(Told { answer, more })
+        Ok(Told { answer, more, is_last: !more })
     }
 
     fn chunk<'py>(&self, message: &Bound<'py, PyDict>, more: bool) -> PyResult<Answer<'py>> {
         let py = message.py();
-        let content = match message.get_item(intern!(py, "body"))? {
+        let content = match message.get_item(names::BODY.get(py))? {
             Some(content) => PyBody::take(&content)?,
             None => PyBody::take(PyBytes::new(py, b"").as_any())?,
         };
@@ -347,7 +354,7 @@ impl Exchange {
             return Ok(message.clone());
         }
         let copy = message.copy()?;
-        copy.set_item(intern!(message.py(), "body"), PyBytes::new(message.py(), b""))?;
+        copy.set_item(names::BODY.get(message.py()), PyBytes::new(message.py(), b""))?;
         Ok(copy)
     }
 
@@ -389,7 +396,7 @@ impl Exchange {
 
     /// The application raised `error`. Returns a stale answer for the client, or `None`: the error is the client's.
     fn fail<'py>(&self, error: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let traceback = error.getattr(intern!(error.py(), "__traceback__"))?.unbind();
+        let traceback = error.getattr(names::TRACEBACK.get(error.py()))?.unbind();
         let shared: Arc<dyn std::any::Any + Send + Sync> =
             Arc::new(Raised { exception: error.clone().unbind(), traceback });
         self.over();

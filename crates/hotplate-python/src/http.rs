@@ -15,7 +15,7 @@ use crate::cache::CacheCore;
 use crate::connection::Connection;
 use crate::exchange::{Exchange, Raised};
 use crate::scope::{Held, as_dict};
-use crate::step::Step;
+use crate::step::{Kind, Step};
 use crate::timing::Began;
 use crate::watch::{self, Looker};
 use crate::{convert, error, messages};
@@ -85,9 +85,9 @@ impl HttpCache {
         let request = held.request(&lines, authority, body.map(|body| body.as_bytes()))?;
         let round = match previous {
             None => Round::default(),
-            Some(step) if step.kind == "wait" || step.is_unanswered() => {
+            Some(step) if step.kind == Kind::Wait || step.is_unanswered() => {
                 let end = step.take_end();
-                if step.kind == "seek" {
+                if step.kind == Kind::Seek {
                     // Its task goes on and holds the step; nobody else has to wait for that.
                     step.abandon(py);
                 }
@@ -100,7 +100,7 @@ impl HttpCache {
                 }
             }
             Some(step) => Round {
-                body_refused: body.is_none() && step.kind == "need-body",
+                body_refused: body.is_none() && step.kind == Kind::NeedBody,
                 waits: step.waits,
                 since: Some(step.since),
                 ..Round::default()
@@ -128,16 +128,18 @@ impl HttpCache {
                 let exchange = self.exchange(py, exchange, Some(began), true)?;
                 return Ok(exchange.into_any());
             }
-            Lookup::Raised(error) => Step { error: Mutex::new(Some(raised(py, &error))), ..step("raised") },
+            Lookup::Raised(error) => {
+                Step { error: Mutex::new(Some(raised(py, &error))), ..step(Kind::Raised) }
+            }
             Lookup::ServeAndRefresh(response, exchange) => {
                 let answer = messages::answer(py, &response)?.unbind();
                 self.http.cache().watch().hit.record(began.elapsed());
                 let exchange = self.exchange(py, exchange, None, true)?.unbind();
-                Step { messages: Some(answer), exchange: Some(exchange), ..step("stale") }
+                Step { messages: Some(answer), exchange: Some(exchange), ..step(Kind::Stale) }
             }
-            Lookup::NeedBody { limit } => Step { limit, ..step("need-body") },
-            Lookup::Seek(seek) => Step { seek: Mutex::new(Some(seek)), ..step("seek") },
-            Lookup::Wait(ticket) => Step { ticket: Mutex::new(Some(ticket)), ..step("wait") },
+            Lookup::NeedBody { limit } => Step { limit, ..step(Kind::NeedBody) },
+            Lookup::Seek(seek) => Step { seek: Mutex::new(Some(seek)), ..step(Kind::Seek) },
+            Lookup::Wait(ticket) => Step { ticket: Mutex::new(Some(ticket)), ..step(Kind::Wait) },
         };
         Ok(Bound::new(py, step)?.into_any())
     }

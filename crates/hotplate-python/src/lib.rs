@@ -16,13 +16,13 @@ mod exchange;
 mod http;
 mod marks;
 mod messages;
+mod names;
 mod objects;
 mod outbox;
 mod pair;
 mod relay;
 mod runtime;
 mod scope;
-mod sent;
 mod step;
 mod timing;
 mod values;
@@ -65,7 +65,11 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("MISSING", crate::marks::missing(module.py())?)?;
-        module.add("PENDING", crate::marks::pending(module.py())?)
+        let py = module.py();
+        crate::names::prepare(py);
+        crate::messages::prepare(py)?;
+        crate::pair::prepare(py);
+        module.add("MISSING", crate::marks::missing(py)?)?;
+        module.add("PENDING", crate::marks::pending(py)?)
     }
 }

@@ -1,80 +1,64 @@
-//! The send channel of a load: what it sends waits here for its client.
+//! Where what a load sends waits for its client.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::exchange::{Exchange, Told};
-use crate::sent::sent;
+use crate::exchange::{Answer, Exchange, Told};
+use crate::names;
 
 /// Tells an exchange what the application sends, and keeps for the client what that makes of it.
-///
-/// Called with a message it gives something to be awaited, as a coroutine function does. Nearly always there is nothing to
-/// wait for. Where there may be, `send_on` decides: a coroutine function of the messages for the client (`None` for
-/// none) and of whether more of the body follows.
 #[pyclass(frozen, module = "hotplate._core")]
 pub(crate) struct Outbox {
     exchange: Py<Exchange>,
     state: Mutex<State>,
 }
 
+#[derive(Default)]
 struct State {
     messages: VecDeque<Py<PyDict>>,
     /// The future of a client who waits for the next message, or for the end.
     reader: Option<Py<PyAny>>,
-    send_on: Option<Py<PyAny>>,
-    /// The client's leaving is listened for; while it is not, `send_on` is to see what streams.
-    is_watched: bool,
-    /// The application waits to hear of it; `send_on` is to see what passes.
-    is_asked: bool,
-    /// Nobody reads; `send_on` is to see everything.
-    is_left: bool,
-    is_over: bool,
+    /// The client was given the end of its answer.
+    is_complete: bool,
+    /// Nobody reads any more.
+    is_closed: bool,
 }
 
 #[pymethods]
 impl Outbox {
     #[new]
-    fn new(exchange: Py<Exchange>, send_on: Py<PyAny>) -> Self {
-        let state = State {
-            messages: VecDeque::new(),
-            reader: None,
-            send_on: Some(send_on),
-            is_watched: false,
-            is_asked: false,
-            is_left: false,
-            is_over: false,
-        };
-        Self { exchange, state: Mutex::new(state) }
+    fn new(exchange: Py<Exchange>) -> Self {
+        Self { exchange, state: Mutex::default() }
     }
 
-    fn __call__<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    /// The application sends a message. Returns whether it was a part of the body that another one follows.
+    fn tell(&self, message: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = message.py();
-        let exchange = self.exchange.get();
-        let Told { answer, more } = exchange.tell(message)?;
-        let passes = exchange.passes(py);
-        let mut state = self.state(py);
-        // A stream that is not recorded is as slow as its client.
-        if state.is_left || (passes && (more || state.is_asked)) || (more && !state.is_watched) {
-            let send_on = state.send_on.as_ref().map(|send_on| send_on.bind(py).clone());
-            drop(state);
-            return match send_on {
-                Some(send_on) => send_on.call1((answer.into_tuple(py)?, more)),
-                None => sent(py),
-            };
-        }
-        if !state.is_over {
+        let Told { answer, more, is_last } = self.exchange.get().tell(message)?;
+        // The client gets it later, when the application may have put something else into the same object.
+        let answer = answer.apart_from(message)?;
+        let reader = {
+            let mut state = self.state(py);
+            if state.is_closed {
+                return Ok(more);
+            }
+            state.is_complete |= is_last && !matches!(answer, Answer::Nothing);
             answer.each(|message| state.messages.push_back(message.unbind()));
-            let reader = state.reader.take();
-            drop(state);
-            wake(py, reader)?;
-        }
-        sent(py)
+            state.reader.take()
+        };
+        wake(py, reader)?;
+        Ok(more)
+    }
+
+    /// Whether the client was given the end of its answer.
+    #[getter]
+    fn is_complete(&self, py: Python<'_>) -> bool {
+        self.state(py).is_complete
     }
 
     /// Keeps messages for the client.
@@ -83,6 +67,9 @@ impl Outbox {
         let messages = messages.extract::<Vec<Bound<'_, PyDict>>>()?;
         let reader = {
             let mut state = self.state(py);
+            if state.is_closed {
+                return Ok(());
+            }
             state.messages.extend(messages.into_iter().map(Bound::unbind));
             state.reader.take()
         };
@@ -100,34 +87,23 @@ impl Outbox {
         drop(before);
     }
 
-    /// The client's leaving is listened for: `send_on` need not see what streams only for that. Or it is not any more.
-    fn watch(&self, py: Python<'_>, is_watched: bool) {
-        self.state(py).is_watched = is_watched;
-    }
-
-    /// The application waits to hear of the client's leaving.
-    fn ask(&self, py: Python<'_>) {
-        self.state(py).is_asked = true;
-    }
-
-    /// Nobody reads any more: forgets what is kept.
-    fn leave(&self, py: Python<'_>) {
+    /// Nobody reads any more: forgets what is kept, and keeps nothing from here on.
+    fn close(&self, py: Python<'_>) {
         let messages = {
             let mut state = self.state(py);
-            state.is_left = true;
+            state.is_closed = true;
             std::mem::take(&mut state.messages)
         };
         drop(messages);
     }
 
-    /// The application is done; what it may still send is for nobody.
+    /// The application is done. Who waits is told, and what is sent from here on is for nobody.
     fn end(&self, py: Python<'_>) -> PyResult<()> {
-        let (reader, send_on) = {
+        let reader = {
             let mut state = self.state(py);
-            state.is_over = true;
-            (state.reader.take(), state.send_on.take())
+            state.is_closed = true;
+            state.reader.take()
         };
-        drop(send_on);
         wake(py, reader)
     }
 
@@ -141,7 +117,6 @@ impl Outbox {
         // Held only for moments, and never while Python runs: who holds it now is another thread, and has a reference.
         if let Ok(state) = self.state.try_lock() {
             visit.call(&state.reader)?;
-            visit.call(&state.send_on)?;
             for message in &state.messages {
                 visit.call(message)?;
             }
@@ -150,11 +125,8 @@ impl Outbox {
     }
 
     fn __clear__(&self, py: Python<'_>) {
-        let (reader, send_on) = {
-            let mut state = self.state(py);
-            (state.reader.take(), state.send_on.take())
-        };
-        drop((reader, send_on));
+        let reader = self.state(py).reader.take();
+        drop(reader);
     }
 }
 
@@ -169,8 +141,8 @@ impl Outbox {
 fn wake(py: Python<'_>, reader: Option<Py<PyAny>>) -> PyResult<()> {
     let Some(reader) = reader else { return Ok(()) };
     let reader = reader.bind(py);
-    if !reader.call_method0(intern!(py, "done"))?.is_truthy()? {
-        reader.call_method1(intern!(py, "set_result"), (py.None(),))?;
+    if !reader.call_method0(names::DONE.get(py))?.is_truthy()? {
+        reader.call_method1(names::SET_RESULT.get(py), (py.None(),))?;
     }
     Ok(())
 }

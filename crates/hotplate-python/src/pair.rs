@@ -87,9 +87,16 @@ fn place(name: usize, value: &[u8]) -> usize {
     (mixed >> 40) as usize % PLACES
 }
 
+/// Makes the names of field lines: when the module is imported, as [`crate::names`] are.
+pub(crate) fn prepare(py: Python<'_>) {
+    name_objects(py);
+}
+
 fn name_object(py: Python<'_>, place: usize) -> Bound<'_, PyBytes> {
+    name_objects(py)[place].bind(py).clone()
+}
+
+fn name_objects(py: Python<'_>) -> &[Py<PyBytes>] {
     static OBJECTS: PyOnceLock<Vec<Py<PyBytes>>> = PyOnceLock::new();
-    let objects =
-        OBJECTS.get_or_init(py, || NAMES.iter().map(|name| PyBytes::new(py, name).unbind()).collect());
-    objects[place].bind(py).clone()
+    OBJECTS.get_or_init(py, || NAMES.iter().map(|name| PyBytes::new(py, name).unbind()).collect())
 }

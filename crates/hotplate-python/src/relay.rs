@@ -4,17 +4,16 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::exchange::{Answer, Exchange};
-use crate::sent::sent;
 
 /// Tells an exchange what the application sends, and sends the client what that makes of it.
 ///
-/// Called with a message it gives something to be awaited, as a coroutine function does: what the client's own channel
-/// gave, wherever one message goes out for one that came in.
+/// Called with a message it gives a coroutine: the one that the client's own channel gave, wherever one message goes out for
+/// one that came in.
 #[pyclass(frozen, module = "hotplate._core")]
 pub(crate) struct Relay {
     exchange: Py<Exchange>,
     send: Py<PyAny>,
-    /// A coroutine function of `send` and messages.
+    /// A coroutine function of `send` and a tuple of messages.
     send_each: Py<PyAny>,
 }
 
@@ -32,10 +31,11 @@ impl Relay {
         if exchange.passes(py) {
             return send.call1((message,));
         }
+        let send_each = self.send_each.bind(py);
         match exchange.tell(message)?.answer {
-            Answer::Nothing => sent(py),
+            Answer::Nothing => send_each.call1((send, ())),
             Answer::One(only) => send.call1((only,)),
-            Answer::Two(first, second) => self.send_each.bind(py).call1((send, (first, second))),
+            Answer::Two(first, second) => send_each.call1((send, (first, second))),
         }
     }
 

@@ -10,7 +10,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 /// How long a fork waits for the thread to have nothing to do.
-const MOST_WAIT: Duration = Duration::from_secs(1);
+const MOST_WAIT: Duration = Duration::from_secs(5);
 
 /// How often a thread that waits looks whether it is interrupted.
 pub(crate) const GLANCE: Duration = Duration::from_millis(100);
@@ -37,6 +37,7 @@ static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);
 struct Runtime {
     handle: Handle,
     inbox: Arc<Inbox>,
+    gate: Arc<Gate>,
 }
 
 /// Tasks from other threads. A task that is handed to the runtime one by one wakes it one by one, and it would send a
@@ -68,66 +69,78 @@ impl Inbox {
     }
 }
 
-static GATE: Gate = Gate { state: Mutex::new(State { running: false, forks: 0 }), changed: Condvar::new() };
+/// How many threads are about to fork.
+static FORKS: AtomicUsize = AtomicUsize::new(0);
 
-/// Lets the runtime's thread run, or not.
+/// Lets the runtime's thread run, or not. Each runtime has its own: a forked process must not touch its parent's, whose lock
+/// may be held by the thread that it does not have.
+#[derive(Default)]
 struct Gate {
-    state: Mutex<State>,
+    is_running: Mutex<bool>,
     changed: Condvar,
 }
 
-struct State {
-    running: bool,
-    /// How many threads are about to fork.
-    forks: usize,
-}
-
 impl Gate {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.is_running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn run(&self) {
-        let mut state = self.lock();
-        while state.forks > 0 {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        let mut is_running = self.lock();
+        while FORKS.load(Ordering::SeqCst) > 0 {
+            is_running = self.changed.wait(is_running).unwrap_or_else(PoisonError::into_inner);
         }
-        state.running = true;
+        *is_running = true;
     }
 
     fn rest(&self) {
-        let mut state = self.lock();
-        state.running = false;
+        *self.lock() = false;
         // The thread rests all the time, and hardly ever does anybody fork: telling nobody is a system call too.
-        if state.forks > 0 {
+        if FORKS.load(Ordering::SeqCst) > 0 {
             self.changed.notify_all();
         }
+    }
+
+    /// Waits until the thread has nothing to do.
+    fn wait_for_rest(&self) {
+        drop(self.changed.wait_timeout_while(self.lock(), MOST_WAIT, |is_running| *is_running));
+    }
+
+    /// Nobody forks any more, or one fewer.
+    fn look_again(&self) {
+        // Who has looked already waits by now.
+        drop(self.lock());
+        self.changed.notify_all();
     }
 }
 
 /// To be called right before a fork, by the thread that forks.
 #[pyfunction]
 pub(crate) fn before_fork() {
-    let mut state = GATE.lock();
-    state.forks += 1;
-    let waited = GATE.changed.wait_timeout_while(state, MOST_WAIT, |state| state.running);
-    drop(waited);
+    FORKS.fetch_add(1, Ordering::SeqCst);
+    if let Some(runtime) = known() {
+        runtime.gate.wait_for_rest();
+    }
 }
 
 /// To be called right after a fork, in both processes.
 #[pyfunction]
 pub(crate) fn after_fork(is_child: bool) {
-    let mut state = GATE.lock();
-    state.forks = state.forks.saturating_sub(1);
     if is_child {
-        state.running = false;
-        state.forks = 0;
-        drop(state);
+        FORKS.store(0, Ordering::SeqCst);
         std::mem::forget(RUNTIME.lock().unwrap_or_else(PoisonError::into_inner).take());
-    } else {
-        drop(state);
+        return;
     }
-    GATE.changed.notify_all();
+    // Before the hooks were there, a fork may have begun already.
+    let _ = FORKS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |forks| forks.checked_sub(1));
+    if let Some(runtime) = known() {
+        runtime.gate.look_again();
+    }
+}
+
+/// The runtime, if there is one already.
+fn known() -> Option<Runtime> {
+    RUNTIME.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// The runtime of this process. After a fork that called no hooks there would be none: Python's own forks do, and so does
@@ -140,19 +153,22 @@ fn runtime() -> PyResult<Runtime> {
     let failed = |error: std::io::Error| {
         PyRuntimeError::new_err(format!("the thread for the shared tier could not be started: {error}"))
     };
+    let gate = Arc::new(Gate::default());
+    let (resting, going) = (Arc::clone(&gate), Arc::clone(&gate));
     let made = Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .on_thread_park(|| GATE.rest())
-        .on_thread_unpark(|| GATE.run())
+        .on_thread_park(move || resting.rest())
+        .on_thread_unpark(move || going.run())
         .build()
         .map_err(failed)?;
     let inbox = Arc::new(Inbox::default());
-    let started = Runtime { handle: made.handle().clone(), inbox: Arc::clone(&inbox) };
+    let started =
+        Runtime { handle: made.handle().clone(), inbox: Arc::clone(&inbox), gate: Arc::clone(&gate) };
     std::thread::Builder::new()
         .name("hotplate".into())
         .spawn(move || {
-            GATE.run();
+            gate.run();
             made.block_on(inbox.empty());
         })
         .map_err(failed)?;

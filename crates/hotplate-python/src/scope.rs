@@ -5,11 +5,11 @@ use hotplate::key::percent_decode;
 use hotplate_policy::fields::Fields;
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::exchange::Exchange;
+use crate::names;
 
 /// One name and value, kept alive while their bytes are borrowed.
 pub(crate) type Line<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
@@ -34,25 +34,25 @@ impl<'py> Held<'py> {
         let need = |name: &Bound<'py, PyString>| {
             scope.get_item(name)?.ok_or_else(|| PyKeyError::new_err(name.clone().unbind()))
         };
-        let method = need(intern!(py, "method"))?.cast_into::<PyString>()?;
-        let path = need(intern!(py, "path"))?.cast_into::<PyString>()?;
+        let method = need(names::METHOD.get(py))?.cast_into::<PyString>()?;
+        let path = need(names::PATH.get(py))?.cast_into::<PyString>()?;
         let text = |name: &Bound<'py, PyString>| -> PyResult<Option<Bound<'py, PyString>>> {
             Ok(scope.get_item(name)?.and_then(|value| value.cast_into::<PyString>().ok()))
         };
         let bytes = |name: &Bound<'py, PyString>| -> PyResult<Option<Bound<'py, PyBytes>>> {
             Ok(scope.get_item(name)?.and_then(|value| value.cast_into::<PyBytes>().ok()))
         };
-        let raw_path = bytes(intern!(py, "raw_path"))?;
+        let raw_path = bytes(names::RAW_PATH.get(py))?;
         // Middleware outside may have rewritten the path and left the raw one as it came; what routes is the path.
         let raw_path = raw_path.filter(|raw| path.to_str().is_ok_and(|path| says(raw.as_bytes(), path)));
         let quoted = if raw_path.is_none() { quote(path.to_str()?) } else { Vec::new() };
-        let headers = lines(&need(intern!(py, "headers"))?)?;
+        let headers = lines(&need(names::HEADERS.get(py))?)?;
         let has_host = headers.iter().any(|(name, _)| name.as_bytes().eq_ignore_ascii_case(b"host"));
         Ok(Self {
             method,
-            scheme: text(intern!(py, "scheme"))?,
-            root: text(intern!(py, "root_path"))?,
-            query: bytes(intern!(py, "query_string"))?,
+            scheme: text(names::SCHEME.get(py))?,
+            root: text(names::ROOT_PATH.get(py))?,
+            query: bytes(names::QUERY_STRING.get(py))?,
             server: if has_host { Vec::new() } else { server(scope)? },
             path,
             raw_path,
@@ -151,7 +151,7 @@ fn as_bytes<'py>(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Bound<'py, PyBytes
 
 /// `host:port` of `scope["server"]`, for HTTP/1.0 clients that name no host.
 fn server(scope: &Bound<'_, PyDict>) -> PyResult<Vec<u8>> {
-    let Some(server) = scope.get_item(intern!(scope.py(), "server"))?.filter(|server| !server.is_none())
+    let Some(server) = scope.get_item(names::SERVER.get(scope.py()))?.filter(|server| !server.is_none())
     else {
         return Ok(Vec::new());
     };
@@ -196,7 +196,7 @@ pub(crate) fn for_load<'py>(
     let py = scope.py();
     let copy = scope.copy()?;
     let headers = PyList::empty(py);
-    if let Some(given) = scope.get_item(intern!(py, "headers"))? {
+    if let Some(given) = scope.get_item(names::HEADERS.get(py))? {
         for item in given.try_iter()? {
             let item = item?;
             let (name, _) = line(&item)?;
@@ -208,11 +208,11 @@ pub(crate) fn for_load<'py>(
     for (name, value) in &request.add {
         headers.append((PyBytes::new(py, name.as_bytes()), PyBytes::new(py, value)))?;
     }
-    copy.set_item(intern!(py, "headers"), headers)?;
+    copy.set_item(names::HEADERS.get(py), headers)?;
     if request.as_get {
-        copy.set_item(intern!(py, "method"), intern!(py, "GET"))?;
+        copy.set_item(names::METHOD.get(py), names::GET.get(py))?;
     }
-    if let Some(extensions) = scope.get_item(intern!(py, "extensions"))?
+    if let Some(extensions) = scope.get_item(names::EXTENSIONS.get(py))?
         && let Ok(extensions) = extensions.cast::<PyDict>()
     {
         let kept = extensions.copy()?;
@@ -221,9 +221,9 @@ pub(crate) fn for_load<'py>(
                 kept.del_item(bypassing)?;
             }
         }
-        copy.set_item(intern!(py, "extensions"), kept)?;
+        copy.set_item(names::EXTENSIONS.get(py), kept)?;
     }
-    copy.set_item(intern!(py, "hotplate"), exchange)?;
+    copy.set_item(names::HOTPLATE.get(py), exchange)?;
     Ok(copy)
 }
 

@@ -12,14 +12,24 @@ use hotplate::exchange::Seek;
 use hotplate::fill::{End, Ticket};
 use hotplate::share::Sought;
 use hotplate_policy::time::Timestamp;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyString, PyTuple};
 
 use crate::body::PyBody;
 use crate::bridge::{Asker, Bridge};
 use crate::exchange::Exchange;
+use crate::names;
 use crate::timing::Began;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    Stale,
+    Seek,
+    Wait,
+    Raised,
+    NeedBody,
+}
 
 /// `kind` says what to do, and with it which of the other parts are there:
 ///
@@ -32,8 +42,7 @@ use crate::timing::Began;
 /// | `need-body` | read at most `limit` bytes of body, look up again with it and this step | `limit` |
 #[pyclass(frozen, module = "hotplate._core")]
 pub(crate) struct Step {
-    #[pyo3(get)]
-    pub(crate) kind: &'static str,
+    pub(crate) kind: Kind,
     pub(crate) exchange: Option<Py<Exchange>>,
     pub(crate) messages: Option<Py<PyTuple>>,
     /// Of `raised`, until it is raised.
@@ -54,7 +63,7 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    pub(crate) fn new(kind: &'static str, waits: u8, since: Timestamp, began: Began) -> Self {
+    pub(crate) fn new(kind: Kind, waits: u8, since: Timestamp, began: Began) -> Self {
         Self {
             kind,
             exchange: None,
@@ -80,7 +89,7 @@ impl Step {
 
     /// The deadline came before the shared tier's answer.
     pub(crate) fn is_unanswered(&self) -> bool {
-        self.kind == "seek" && self.sought.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+        self.kind == Kind::Seek && self.sought.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// What was looked for and what was found; there once, and not before the shared tier has answered.
@@ -100,6 +109,17 @@ impl Step {
 
 #[pymethods]
 impl Step {
+    #[getter]
+    fn kind<'py>(&self, py: Python<'py>) -> &Bound<'py, PyString> {
+        match self.kind {
+            Kind::Stale => names::STALE.get(py),
+            Kind::Seek => names::SEEK.get(py),
+            Kind::Wait => names::WAIT.get(py),
+            Kind::Raised => names::RAISED.get(py),
+            Kind::NeedBody => names::NEED_BODY.get(py),
+        }
+    }
+
     #[getter]
     fn exchange(&self, py: Python<'_>) -> PyResult<Py<Exchange>> {
         match &self.exchange {
@@ -191,9 +211,9 @@ impl Wake for LoopWaker {
     fn wake(self: Arc<Self>) {
         Python::attach(|py| {
             let call = if thread::current().id() == self.thread {
-                intern!(py, "call_soon")
+                names::CALL_SOON.get(py)
             } else {
-                intern!(py, "call_soon_threadsafe")
+                names::CALL_SOON_THREADSAFE.get(py)
             };
             let woken = self.event_loop.bind(py).call_method1(call, (&self.resolve, &self.future));
             // A loop that is closed has nobody left to wake.

@@ -1,8 +1,9 @@
 //! Under which index of the engine a key stands, and whether two keys are the same.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString, PyTuple};
+
+use crate::names;
 
 /// Python's hash of both -1 and -2.
 const SHARED_HASH: isize = -2;
@@ -51,7 +52,7 @@ fn is_hashed_as_tuple(tuple: &Bound<'_, PyTuple>) -> PyResult<bool> {
         return Ok(true);
     }
     let py = tuple.py();
-    let name = intern!(py, "__hash__");
+    let name = names::HASH.get(py);
     Ok(tuple.get_type().getattr(name)?.is(&py.get_type::<PyTuple>().getattr(name)?))
 }
 

@@ -1,6 +1,5 @@
 //! A callable whose results are kept: what `hotplate.memoize` makes of a function.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::sync::PyOnceLock;
@@ -12,6 +11,7 @@ use super::signature::Keys;
 use super::store::Store;
 use crate::cache::ManualClock;
 use crate::marks::missing;
+use crate::names;
 
 /// A function, and its results by its arguments.
 #[pyclass(frozen, dict, weakref, module = "hotplate._core")]
@@ -148,7 +148,7 @@ impl Memo {
 
     /// By its name, as a function is.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.getattr(intern!(slf.py(), "__qualname__"))
+        slf.getattr(names::QUALNAME.get(slf.py()))
     }
 
     fn __copy__<'py>(slf: &Bound<'py, Self>) -> Bound<'py, Self> {
