@@ -370,6 +370,26 @@ async def test_after_a_complete_answer_the_application_hears_of_the_client_at_on
     assert (await site.get("/")).hit
 
 
+async def test_an_application_that_answers_a_client_who_has_left_hears_of_it_once_it_has_answered() -> None:
+    halves = Halves()
+    heard = list[str]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await halves(scope, receive, send)
+        heard.append((await receive())["type"])
+
+    site = Site(app=app)
+    leader = asking(site, call("GET", "/"))
+    await halves.begun.wait()
+    leader.cancel()
+    await asyncio.wait([leader])
+    halves.finish.set()
+    await turns()
+    assert heard == ["http.disconnect"]
+    assert (await site.get("/")).hit
+
+
 async def test_a_load_of_a_closed_loop_is_waited_for_by_nobody() -> None:
     site = Site(Gate(Reply()))
 

@@ -23,7 +23,7 @@ struct State {
     messages: VecDeque<Py<PyDict>>,
     /// The future of a client who waits for the next message, or for the end.
     reader: Option<Py<PyAny>>,
-    /// The client was given the end of its answer.
+    /// The end of the client's answer was sent, if only to a client who had left.
     is_complete: bool,
     /// Nobody reads any more.
     is_closed: bool,
@@ -44,10 +44,10 @@ impl Outbox {
         let answer = answer.apart_from(message)?;
         let reader = {
             let mut state = self.state(py);
+            state.is_complete |= is_last && !matches!(answer, Answer::Nothing);
             if state.is_closed {
                 return Ok(more);
             }
-            state.is_complete |= is_last && !matches!(answer, Answer::Nothing);
             answer.each(|message| state.messages.push_back(message.unbind()));
             state.reader.take()
         };
@@ -55,7 +55,7 @@ impl Outbox {
         Ok(more)
     }
 
-    /// Whether the client was given the end of its answer.
+    /// Whether the end of the client's answer was sent, if only to a client who had left.
     #[getter]
     fn is_complete(&self, py: Python<'_>) -> bool {
         self.state(py).is_complete
