@@ -64,6 +64,8 @@ def serving(
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     command = [python, "-m", "uvicorn", app, "--port", str(port), "--workers", str(workers)]
+    # A connection must outlast the turns of all other contenders.
+    command += ["--timeout-keep-alive", "600"]
     command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error"]
     command += ["--lifespan", "on" if lifespan else "off"]
     command += ["--factory"] if factory else []
